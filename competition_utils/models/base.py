@@ -1,0 +1,93 @@
+"""The one interface of all ways of fitting: fit, score, save, load.
+
+A pair table is any DataFrame with the columns `task, language, query, query_en, target`; a training table has
+`label` (0/1) too, and may have `weight` (float, 1 = a normal row).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from competition_utils.errors import UserError
+from competition_utils.storage import read_json, write_json
+
+# kind → where its class lives; imported only when wanted, since torch alone takes seconds.
+KINDS = {
+    "linear": "competition_utils.models.linear:LinearModel",
+    "encoder": "competition_utils.models.encoder:EncoderModel",
+    "decoder": "competition_utils.models.decoder:DecoderModel",
+}
+
+
+@dataclass
+class FitReport:
+    """What a fit tells: `history` has a row a step or epoch (`step, epoch, loss, valid_auc, …`), `notes` are
+    sentences for the reader (a collapse that was tried again, a dtype that was chosen)."""
+
+    seed: int
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class RelevanceModel(ABC):
+    """A model that says how likely a target is relevant to a query."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, settings: Mapping[str, Any]):
+        self.settings = dict(settings)
+
+    @abstractmethod
+    def fit(self, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int) -> FitReport:
+        """Fit on `train`; `valid` serves early stopping and the collapse check only. `work_dir` holds checkpoints:
+        a fit that was killed goes on from there when called again with the same arguments."""
+
+    @abstractmethod
+    def score(self, pairs: pd.DataFrame) -> np.ndarray:
+        """float32 [n] in 0–1, in the order of `pairs`; a row's score does not depend on the other rows."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write everything that `load` needs into `folder`; safetensors, JSON or NumPy, never a pickle."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> RelevanceModel: ...
+
+    def save_settings(self, folder: Path) -> None:
+        """Write `model.json`, which tells `load_model` the kind and the settings. Call it last in `save`."""
+        write_json(Path(folder) / "model.json", {"kind": self.kind, "settings": self.settings})
+
+
+def _class_of(kind: str) -> type[RelevanceModel]:
+    if kind not in KINDS:
+        raise UserError(f"model kind: expected one of {', '.join(KINDS)}, found {kind!r}.")
+    module, name = KINDS[kind].split(":")
+    return getattr(import_module(module), name)
+
+
+def new_model(kind: str, settings: Mapping[str, Any]) -> RelevanceModel:
+    """An unfitted model of a kind, with the settings of that kind (each class lists and checks its own)."""
+    return _class_of(kind)(settings)
+
+
+def load_model(folder: Path | str) -> RelevanceModel:
+    """A model that `save` wrote."""
+    path = Path(folder) / "model.json"
+    if not path.is_file():
+        raise UserError(
+            f"model folder: expected {path}, found none. Give the folder that a fit wrote, e.g. RUN/finetune/QC/fold0."
+        )
+    return _class_of(read_json(path)["kind"]).load(Path(folder))
