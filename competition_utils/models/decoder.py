@@ -56,8 +56,7 @@ class DecoderModel(RelevanceModel):
         decoder_fit.plan_stages(self.config, train, valid)  # faults first, before anything is loaded
         self.folder, self._decoder = work_dir / "fitted", None
         if self._wants_children():
-            return launch.fit_in_children(self.settings, train, valid, work_dir=work_dir, seed=seed)
-        self._set_trackers_up(work_dir)
+            return launch.fit_in_children(self.config, train, valid, work_dir=work_dir, seed=seed)
         self._decoder, report = decoder_fit.fit_decoder(
             self.config, train, valid, work_dir=work_dir, seed=seed
         )
@@ -153,16 +152,6 @@ class DecoderModel(RelevanceModel):
         late = "transformers" in sys.modules and "unsloth" not in sys.modules
         unsloth = wants_unsloth(look_at_machine(), self.config.device, self.config.backend)
         return self.config.processes > 1 or (unsloth and late)
-
-    def _set_trackers_up(self, work_dir: Path) -> None:
-        """Keep what trackers write within the run, unless the user has said where."""
-        import os
-
-        for tracker in self.config.trackers:
-            name = {"trackio": "TRACKIO_DIR", "tensorboard": "TENSORBOARD_LOGGING_DIR", "wandb": "WANDB_DIR"}[
-                tracker
-            ]
-            os.environ.setdefault(name, str(work_dir / tracker))
 
     def _write_fitted(self, train: pd.DataFrame, valid: pd.DataFrame, report: FitReport) -> None:
         words = self._decoder.writer.label_words

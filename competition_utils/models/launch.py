@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import pandas as pd
 import competition_utils
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport
+from competition_utils.models.decoder_settings import DecoderSettings
 from competition_utils.storage import read_json, write_json, write_parquet, write_text
 
 CHILD = "COMPETITION_UTILS_CHILD"  # set in the children, so that they do not start children
@@ -38,17 +38,17 @@ def is_first_process() -> bool:
 
 
 def fit_in_children(
-    settings: Mapping[str, Any], train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int
+    settings: DecoderSettings, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int
 ) -> FitReport:
     """Fit a decoder; the fitted model lies in `work_dir/fitted`. Raises UserError as the fit itself does."""
     write_parquet(work_dir / "launch" / "train.parquet", train)
     write_parquet(work_dir / "launch" / "valid.parquet", valid)
-    job = {"do": "fit", "settings": dict(settings), "work_dir": str(work_dir.resolve()), "seed": seed}
+    job = {"do": "fit", "settings": settings.as_dict(), "work_dir": str(work_dir.resolve()), "seed": seed}
     _run(job, work_dir / "launch", settings)
     return FitReport(**read_json(work_dir / "fitted" / "report.json"))
 
 
-def score_in_children(folder: Path, pairs: pd.DataFrame, settings: Mapping[str, Any]) -> np.ndarray:
+def score_in_children(folder: Path, pairs: pd.DataFrame, settings: DecoderSettings) -> np.ndarray:
     """Score with the model in `folder`; float32 [n] in the order of `pairs`."""
     with tempfile.TemporaryDirectory(prefix="scoring-") as place:
         here = Path(place)
@@ -57,11 +57,9 @@ def score_in_children(folder: Path, pairs: pd.DataFrame, settings: Mapping[str, 
         return np.load(here / "scores.npy", allow_pickle=False)
 
 
-def command(job: Path, settings: Mapping[str, Any]) -> list[str]:
-    """The line that starts the children; `settings` are a decoder's (`processes, parallel, device,
-    dtype`)."""
-    processes = settings.get("processes", 1)
-    line = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(processes)]
+def command(job: Path, settings: DecoderSettings) -> list[str]:
+    """The line that starts the children: as many as `settings.processes`."""
+    line = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(settings.processes)]
     line += [
         "--num_machines",
         "1",
@@ -74,21 +72,21 @@ def command(job: Path, settings: Mapping[str, Any]) -> list[str]:
     ]
     if not _has_gpu(settings):
         line += ["--cpu"]
-    elif settings.get("parallel") == "fsdp":
+    elif settings.parallel == "fsdp":
         line += ["--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"]
         line += ["--fsdp_state_dict_type", "FULL_STATE_DICT", "--fsdp_cpu_ram_efficient_loading", "false"]
-    elif processes > 1:
+    elif settings.processes > 1:
         line += ["--multi_gpu"]
     return [*line, "-m", "competition_utils.models.launch", str(job)]
 
 
-def _has_gpu(settings: Mapping[str, Any]) -> bool:
+def _has_gpu(settings: DecoderSettings) -> bool:
     import torch
 
-    return settings.get("device", "auto") != "cpu" and torch.cuda.is_available()
+    return settings.device != "cpu" and torch.cuda.is_available()
 
 
-def _run(job: dict[str, Any], place: Path, settings: Mapping[str, Any]) -> None:
+def _run(job: dict[str, Any], place: Path, settings: DecoderSettings) -> None:
     """Run a job in children and show what they print; their error becomes ours."""
     write_json(place / "job.json", job)
     fault = place / "error.txt"
@@ -132,11 +130,12 @@ def _do(job: dict[str, Any], place: Path) -> None:
 
     if job["do"] == "fit":
         tables = [pd.read_parquet(place / f"{name}.parquet") for name in ("train", "valid")]
-        _join_the_others(job["settings"])
-        DecoderModel(job["settings"]).fit(*tables, work_dir=Path(job["work_dir"]), seed=job["seed"])
+        model = DecoderModel(job["settings"])
+        _join_the_others(model.config)
+        model.fit(*tables, work_dir=Path(job["work_dir"]), seed=job["seed"])
         return
     model = DecoderModel.load(Path(job["folder"]))
-    _join_the_others(model.settings)
+    _join_the_others(model.config)
     from competition_utils.models.decoder_score import add_up_shares
 
     scores = add_up_shares(model.score(pd.read_parquet(place / "pairs.parquet")))
@@ -144,7 +143,7 @@ def _do(job: dict[str, Any], place: Path) -> None:
         np.save(place / "scores.npy", scores, allow_pickle=False)
 
 
-def _join_the_others(settings: Mapping[str, Any]) -> None:
+def _join_the_others(settings: DecoderSettings) -> None:
     """Meet the other processes of the launch, before the first thing that is done together."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         from accelerate import PartialState

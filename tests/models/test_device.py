@@ -28,7 +28,12 @@ def test_cpu_gets_float32_and_transformers_without_4_bit():
 
 def test_cuda_gets_unsloth_in_4_bit_and_bfloat16():
     choice = choose(H100)
-    assert (choice.device, choice.dtype, choice.backend, choice.four_bit) == ("cuda", "bfloat16", "unsloth", True)
+    assert (choice.device, choice.dtype, choice.backend, choice.four_bit) == (
+        "cuda",
+        "bfloat16",
+        "unsloth",
+        True,
+    )
 
 
 def test_cuda_without_unsloth_gets_transformers_with_sdpa():
@@ -41,7 +46,9 @@ def test_flash_attention_is_taken_where_it_is_installed():
     assert choose(machine).attention == "flash_attention_2"
 
 
-@pytest.mark.parametrize(("family", "dtype"), [("gemma3", "float32"), ("gemma3_text", "float32"), ("qwen2", "float16")])
+@pytest.mark.parametrize(
+    ("family", "dtype"), [("gemma3", "float32"), ("gemma3_text", "float32"), ("qwen2", "float16")]
+)
 def test_gemma_3_never_runs_in_float16_which_it_overflows(family, dtype):
     assert choose(T4, family).dtype == dtype
 
@@ -51,8 +58,15 @@ def test_gemma_3_refuses_float16_even_when_asked():
 
 
 def test_wishes_are_taken_as_given():
-    choice = choose(H100, device="cpu", backend="transformers", dtype="bfloat16", attention="eager", four_bit=True)
-    assert (choice.device, choice.dtype, choice.attention, choice.four_bit) == ("cpu", "bfloat16", "eager", True)
+    choice = choose(
+        H100, device="cpu", backend="transformers", dtype="bfloat16", attention="eager", four_bit=True
+    )
+    assert (choice.device, choice.dtype, choice.attention, choice.four_bit) == (
+        "cpu",
+        "bfloat16",
+        "eager",
+        True,
+    )
 
 
 @pytest.mark.parametrize(

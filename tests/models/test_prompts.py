@@ -35,7 +35,9 @@ def only_text(writer, **others):
 
 
 def test_category_levels_are_spelt_out_and_a_comma_before_a_space_stays_in_its_level():
-    paths = pd.Series(["beauty & health,skin care", "automobiles, parts & accessories,car lights,signal lamp"])
+    paths = pd.Series(
+        ["beauty & health,skin care", "automobiles, parts & accessories,car lights,signal lamp"]
+    )
     assert spell_out_levels(paths).tolist() == [
         "beauty & health > skin care",
         "automobiles, parts & accessories > car lights > signal lamp",
@@ -101,7 +103,9 @@ def test_a_tokenizer_without_a_template_gets_plain_text():
 def test_label_words_are_single_tokens_in_their_place(tokenizer):
     writer = PromptWriter(tokenizer, max_length=128)
     text, ids = only_text(writer), writer.write(pair()).ids[0]
-    for word, token in zip((writer.label_words.negative, writer.label_words.positive), writer.label_words.ids):
+    for word, token in zip(
+        (writer.label_words.negative, writer.label_words.positive), writer.label_words.ids
+    ):
         assert tokenizer(text + word, add_special_tokens=False)["input_ids"] == [*ids, token]
 
 
