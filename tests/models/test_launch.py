@@ -1,10 +1,13 @@
 """Children of the launcher: what they are started with, and that two give what one gives."""
 
+import os
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from tiny_decoders import build_tiny, toy_pairs, toy_settings
 
 from competition_utils.errors import UserError
@@ -43,17 +46,44 @@ def test_a_child_does_not_start_children(monkeypatch, model):
     assert not decoder._wants_children()
 
 
-def test_two_processes_fit_and_score_as_one_does(model, tmp_path):
-    train, valid = toy_pairs(96), toy_pairs(31, 1)
-    scores, reports = {}, {}
-    for processes in (1, 2):
-        decoder = DecoderModel(toy_settings(model, epochs=1, objective="head", processes=processes))
-        reports[processes] = decoder.fit(train, valid, work_dir=tmp_path / str(processes), seed=0)
-        scores[processes] = decoder.score(valid)
-    np.testing.assert_allclose(scores[2], scores[1], atol=1e-4)
-    figures = [pd.DataFrame(report.history) for report in reports.values()]
-    np.testing.assert_allclose(figures[1]["valid_f1"], figures[0]["valid_f1"], atol=1e-6)
-    np.testing.assert_allclose(figures[1]["loss"], figures[0]["loss"], atol=1e-3)
+@dataclass
+class Run:
+    history: pd.DataFrame
+    scores: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def runs(model, tmp_path_factory):
+    """The same fit and score with one process and with two; the folder would show an import of Unsloth."""
+    folder = tmp_path_factory.mktemp("launch")
+    telltale = f"import pathlib; pathlib.Path({str(folder / 'unsloth was imported')!r}).touch()"
+    (folder / "unsloth.py").write_text(telltale)
+    train, valid, made = toy_pairs(96), toy_pairs(31, 1), {}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        for processes in (1, 2):
+            decoder = DecoderModel(toy_settings(model, epochs=1, objective="head", processes=processes))
+            report = decoder.fit(train, valid, work_dir=folder / str(processes), seed=0)
+            made[processes] = Run(pd.DataFrame(report.history), decoder.score(valid))
+    return folder, made[1], made[2]
+
+
+def test_two_processes_score_as_one_does(runs):
+    _, one, two = runs
+    np.testing.assert_allclose(two.scores, one.scores, atol=1e-4)
+
+
+def test_two_processes_learn_in_the_same_steps(runs):
+    _, one, two = runs
+    assert two.history["step"].tolist() == one.history["step"].tolist()
+    np.testing.assert_allclose(two.history["loss"], one.history["loss"], atol=1e-3)
+    np.testing.assert_allclose(two.history["valid_f1"], one.history["valid_f1"], atol=1e-6)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="holds on machines without a GPU")
+def test_no_process_imports_unsloth_where_there_is_no_gpu(runs):
+    folder, _, _ = runs
+    assert not (folder / "unsloth was imported").exists()
 
 
 def test_a_childs_user_error_arrives_as_one_and_without_its_traceback(tmp_path, monkeypatch):
