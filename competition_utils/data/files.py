@@ -31,8 +31,8 @@ class DataWarning(UserWarning):
 
 @dataclass(frozen=True)
 class FileReport:
-    """What is in a file: `table` has the rows without a fault (columns as `read_table` gives them), `rows` counts
-    all that could be told apart, `notes` are sentences on what was accepted though it is not as expected."""
+    """What is in a file: `table` has the rows without a fault (columns as in `read_table`), `rows` counts all
+    that could be told apart, `notes` are sentences on what was accepted though it is not as expected."""
 
     path: Path
     task: Task
@@ -44,7 +44,7 @@ class FileReport:
     def accept(self, allow: Collection[str] = ()) -> pd.DataFrame:
         """The table, if there is no fault or only faults of the kinds in `allow` (names from `ROW_FAULTS`).
 
-        Notes, and what was left out, are told as one DataWarning. Raises DataError with all faults of the file.
+        Notes, and what was left out, are told as one DataWarning. Raises DataError with all faults otherwise.
         """
         raise_faults([self], allow)
         left_out = pd.Series([fault.kind for fault in self.faults], dtype="str").value_counts()
@@ -89,9 +89,9 @@ def read_table(
 
     Returns
     -------
-    DataFrame with `id` int64, `task`, `language`, `origin_query`, `origin_target` (NaN where the title is null) as
-    text exactly as in the file, `label` Int8 (absent if no row has one), then further fields of the file. In file
-    order, with a RangeIndex.
+    DataFrame with `id` int64, `task`, `language`, `origin_query`, `origin_target` (NaN where the title is
+    null), texts exactly as in the file, `label` Int8 (absent if no row has one), then further fields of the
+    file. In file order, with a RangeIndex.
 
     Raises
     ------
@@ -117,8 +117,9 @@ def inspect_file(path: Path | str, task: Task, *, need_label: bool = False) -> F
     faults = _faults_across_rows(table, batch.places, path.name, need_label)
     if not (batch.rows or batch.faults):
         faults = [(-1, Fault("empty file", str(path), "not one row"))]
-    kept = np.setdiff1d(np.arange(len(table)), [row for row, _ in faults])
-    table = table.iloc[kept].reset_index(drop=True)
+    kept = np.ones(len(table), dtype=bool)
+    kept[[row for row, _ in faults if row >= 0]] = False
+    table = table[kept].reset_index(drop=True)
     notes = batch.notes + _notes(table, batch, batch.places[kept], task)
     if not table["label"].notna().any():
         table = table.drop(columns="label")
@@ -126,7 +127,7 @@ def inspect_file(path: Path | str, task: Task, *, need_label: bool = False) -> F
 
 
 def _plain_column(values: list) -> pd.Series:
-    """A further field as a column: numbers, truth values or text; a mixture becomes text in JSON's spelling."""
+    """A further field as a column: numbers, truth values or text; a mixture becomes text, spelt as JSON."""
     values = [None if value is Missing.FIELD else value for value in values]
     types = set(map(type, values)) - {type(None)}
     dtypes = {frozenset({str}): "str", frozenset({int}): "Int64", frozenset({bool}): "boolean"}
@@ -169,7 +170,7 @@ def _faults_across_rows(
 
 
 def _notes(table: pd.DataFrame, batch: Batch, places: np.ndarray, task: Task) -> list[str]:
-    """What was accepted though it is not as the competition describes it, a sentence each, with the first places."""
+    """What was accepted though the competition has it otherwise: a sentence each, with the first places."""
 
     def note(mask: pd.Series, text: str) -> list[str]:
         rows = np.flatnonzero(mask)
@@ -182,7 +183,7 @@ def _notes(table: pd.DataFrame, batch: Batch, places: np.ndarray, task: Task) ->
         notes.append(f"ids given as text (read as numbers): {batch.ids_as_text:,}")
     if batch.extras:
         notes.append(f"further fields (kept): {', '.join(batch.extras)}")
-    for language in sorted(set(table["language"].unique()) - set(task.languages)):
+    for language in sorted(set(table["language"].drop_duplicates()) - set(task.languages)):
         notes += note(
             table["language"] == language,
             f"rows in {language!r}, a language {task.name} does not name (kept)",
@@ -229,7 +230,7 @@ def find_lexicon(folder: Path | str) -> Path | None:
 
 
 def official_columns(table: pd.DataFrame, task: Task, extra_columns: Sequence[str] = ()) -> pd.DataFrame:
-    """The columns of a table under their official names and in file order, then the label if there is one, then
+    """The columns of a table under their official names, in file order; then the label if there is one; then
     `extra_columns`."""
     named = table.rename(columns={"origin_target": task.target_field})
     label = ["label"] if "label" in named and "label" not in extra_columns else []
@@ -239,11 +240,11 @@ def official_columns(table: pd.DataFrame, task: Task, extra_columns: Sequence[st
 def write_json_lines(
     path: Path | str, table: pd.DataFrame, task: Task, extra_columns: Sequence[str] = ()
 ) -> None:
-    """Write a table as official JSON lines, whole or not at all; `.gz` by suffix, the same bytes every time."""
+    """Write a table as official JSON lines, whole or not at all; `.gz` by suffix, the same bytes always."""
     data = json_lines(official_columns(table, task, extra_columns))
     with appears_whole(path) as beside, beside.open("wb") as stream:
         if Path(path).suffix == ".gz":
-            with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as zipped:
+            with gzip.GzipFile("", "wb", compresslevel=4, fileobj=stream, mtime=0) as zipped:
                 zipped.write(data)
         else:
             stream.write(data)
