@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import warnings
@@ -13,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from competition_utils.data.parsing import Missing, read_rows
+from competition_utils.data.parsing import SUFFIXES, Missing, read_rows
 from competition_utils.data.validation import ROW_FAULTS, Batch, check_rows, join_batches
 from competition_utils.errors import DataError, Fault, UserError
-from competition_utils.storage import appears_whole
+from competition_utils.storage import appears_whole, write_parquet
 from competition_utils.tasks import SPLITS, Task
 
 LONG_TEXT = 10_000  # characters; the competition's titles end at a few hundred
@@ -237,13 +238,35 @@ def official_columns(table: pd.DataFrame, task: Task, extra_columns: Sequence[st
     return named[[*task.fields, *label, *extra_columns]]
 
 
+def write_table(path: Path | str, table: pd.DataFrame, task: Task, extra_columns: Sequence[str] = ()) -> None:
+    """Write a table in the form that the suffix names (JSON lines, CSV or parquet), with the official fields.
+
+    Whole or not at all; a name that ends in `.gz` is zipped, with the same bytes whenever it is written. CSV
+    has no null: a null target becomes an empty cell.
+    """
+    path = Path(path)
+    if not path.name.endswith(SUFFIXES):
+        raise UserError(f"{path}: expected a name that ends in one of {', '.join(SUFFIXES)}.")
+    columns = official_columns(table, task, extra_columns)
+    if path.suffix == ".parquet":
+        write_parquet(path, columns)
+    elif ".csv" in path.suffixes:
+        text = columns.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+        _write_bytes(path, text.encode("utf-8"))
+    else:
+        _write_bytes(path, json_lines(columns))
+
+
 def write_json_lines(
     path: Path | str, table: pd.DataFrame, task: Task, extra_columns: Sequence[str] = ()
 ) -> None:
-    """Write a table as official JSON lines, whole or not at all; `.gz` by suffix, the same bytes always."""
-    data = json_lines(official_columns(table, task, extra_columns))
+    """Write a table as official JSON lines, whole or not at all; zipped where the name ends in `.gz`."""
+    _write_bytes(Path(path), json_lines(official_columns(table, task, extra_columns)))
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
     with appears_whole(path) as beside, beside.open("wb") as stream:
-        if Path(path).suffix == ".gz":
+        if path.suffix == ".gz":
             with gzip.GzipFile("", "wb", compresslevel=4, fileobj=stream, mtime=0) as zipped:
                 zipped.write(data)
         else:

@@ -54,8 +54,8 @@ class Column:
 @dataclass
 class Rows:
     """Rows as a file gives them: `columns` maps a field to its values, `Missing.FIELD` where a row lacks it;
-    `places` are the line numbers from 1 (row numbers in parquet); `faults` is what could not
-    be read at all be read at all, `notes` what was accepted but is worth telling."""
+    `places` are the line numbers from 1 (row numbers in parquet); `faults` is what could not be read at all,
+    `notes` what was accepted but is worth telling."""
 
     columns: dict[str, Column] = field(default_factory=dict)
     places: Sequence[int] = ()
@@ -64,10 +64,14 @@ class Rows:
     blank_lines: int = 0
 
 
-def short(value: Any, limit: int = 60) -> str:
-    """A value in JSON's spelling, cut to a length that fits a message."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+def cut(text: str, limit: int = 60) -> str:
+    """A text at a length that fits a message."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def short(value: Any) -> str:
+    """A value as JSON spells it, at a length that fits a message."""
+    return cut(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def whole_number(value: Any) -> int | None:
@@ -207,11 +211,9 @@ def _read_line(line: bytes, byte: int) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise _LineFault("invalid UTF-8", _bad_byte(error, byte)) from None
     except orjson.JSONDecodeError as error:
-        raise _LineFault(
-            "not JSON", f"{error.msg} (character {error.colno}) in {short(text.strip())}"
-        ) from None
+        raise _LineFault("not JSON", f"{error.msg} (character {error.colno}): {cut(text.strip())}") from None
     except RecursionError:
-        raise _LineFault("nested field", f"hundreds of levels in {short(text.strip())}") from None
+        raise _LineFault("nested field", f"hundreds of levels: {cut(text.strip())}") from None
     if not isinstance(row, dict):
         raise _LineFault("not JSON", f"expected an object, found {short(row)}")
     return row
@@ -271,7 +273,7 @@ def _encoding_faults(data: bytes, name: str) -> list[Fault]:
 
 def _header_faults(header: list[str], name: str, task: Task) -> list[Fault]:
     """Faults of a table's head, told once and not for every row."""
-    found = f"the columns are {short(', '.join(header), 200)}" if header else "there are no columns"
+    found = f"the columns are {cut(', '.join(header), 200)}" if header else "there are no columns"
     missing = [
         Fault("missing field", f"{name}:1", f"no {field}; {found}")
         for field in task.fields
@@ -293,7 +295,7 @@ def _parquet_rows(data: bytes, name: str, task: Task) -> Rows:
     try:
         table = pyarrow.parquet.read_table(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
-        return Rows(faults=[Fault("not parquet", name, short(str(error)))])
+        return Rows(faults=[Fault("not parquet", name, cut(str(error)))])
     faults = _header_faults(table.column_names, name, task)
     if faults:
         return Rows(faults=faults)
