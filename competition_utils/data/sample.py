@@ -83,7 +83,9 @@ def _checked_settings(**numbers: int) -> dict[str, Any]:
 def _fingerprint() -> str:
     """Changes with the lexicon and the generator, so that a folder of an older version is written anew."""
     here = Path(lexicon_module.__file__).parent
-    return "".join(hash_file(path)[:8] for path in sorted([*here.glob("lexicon/*.tsv"), *here.glob("sample*.py")]))
+    return "".join(
+        hash_file(path)[:8] for path in sorted([*here.glob("lexicon/*.tsv"), *here.glob("sample*.py")])
+    )
 
 
 def _read_mark(folder: Path) -> dict[str, Any]:
@@ -215,7 +217,9 @@ def _with_traps(rng: np.random.Generator, task: Task, rows: pd.DataFrame) -> pd.
 
 def _write_lines(path: Path, task: Task, rows: pd.DataFrame, labelled: bool) -> None:
     fields = [*task.fields, "label"] if labelled else task.fields
-    labels = [str(label) if text else label for label, text in zip(rows["label"], rows["text_label"], strict=True)]
+    labels = [
+        str(label) if text else label for label, text in zip(rows["label"], rows["text_label"], strict=True)
+    ]
     encode = json.JSONEncoder(ensure_ascii=False).encode
     targets = rows["target"].astype(object).where(rows["target"].notna(), None)
     columns = zip(rows["id"], rows["language"], rows["query"], targets, labels, strict=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from competition_utils.data.lexicon import LANGUAGES, Lexicon, names
+from competition_utils.data.lexicon import LANGUAGES, NAMES, Lexicon, names
 
 SELF, PARENT, CHILD = 0, 1, 2  # the forms of a category path, seen from its concept
 HELD_OUT_SHARE = 0.15
@@ -57,6 +57,8 @@ class Catalogue:
     """
 
     lexicon: Lexicon
+    names: dict[str, list[list[str]]]
+    words: dict[str, list[str]]
     levels: list[tuple[str, ...]]
     family: np.ndarray
     top: np.ndarray
@@ -77,6 +79,8 @@ class Catalogue:
         category = set(attributes.index[attributes["kind"].isin(CATEGORY_KINDS)])
         return cls(
             lexicon=lexicon,
+            names={language: concepts[language].str.split(NAMES).tolist() for language in LANGUAGES},
+            words={language: attributes[language].tolist() for language in LANGUAGES},
             levels=levels,
             family=pd.factorize(pd.Series([",".join(path[:-1]) for path in levels]))[0],
             top=pd.factorize(pd.Series([path[0] for path in levels]))[0],
@@ -107,11 +111,16 @@ def _prefixes(levels: tuple[str, ...]) -> set[tuple[str, ...]]:
 def _related(levels: list[tuple[str, ...]], alike: np.ndarray) -> np.ndarray:
     """bool [form, asked, offered]: does one path lie on the way to the other, for the concept or one alike it?"""
     ways = [_prefixes(path) for path in levels]
-    offered = {SELF: levels, PARENT: [path[:-1] for path in levels]}
-    own, parent = (
-        np.array([[path in way or asked in _prefixes(path) for path in paths] for asked, way in zip(levels, ways)])
-        for paths in offered.values()
-    )
+
+    def kin(offered: list[tuple[str, ...]]) -> np.ndarray:
+        return np.array(
+            [
+                [path in way or asked in _prefixes(path) for path in offered]
+                for asked, way in zip(levels, ways, strict=True)
+            ]
+        )
+
+    own, parent = kin(levels), kin([path[:-1] for path in levels])
     own, parent = alike @ own, alike @ parent
     return np.stack([own, parent, own])  # a child path goes on where the concept's own ends
 

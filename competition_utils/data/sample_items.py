@@ -10,7 +10,10 @@ from competition_utils.data.sample_text import BRANDS_PER_FAMILY, NONE, draw_cod
 
 CONFLICT_SHARE = 0.5  # of the wrong items, where the query asks for an attribute that others contradict
 SHARED_SHARE = 0.6  # of the wrong items have the attribute, brand or size asked for all the same
-TITLE_LANGUAGES = {"th": (0.40, 0.035), "id": (0.30, 0.012)}  # share for queries of that language, and of others
+TITLE_LANGUAGES = {
+    "th": (0.40, 0.035),
+    "id": (0.30, 0.012),
+}  # share for queries of that language, and of others
 FILIPINO_SHARE = 0.01
 
 

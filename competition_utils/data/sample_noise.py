@@ -15,7 +15,28 @@ STRAY = ("%{}", "{} ", "{}.", "*{}", "{}!", "{},", '"{}"', "{} ;", "_{}", "{}?",
 # Letters that hold their mark inside, so that Unicode does not take it off.
 SOLID = str.maketrans("łŁđĐıßøØ", "lLdDisoO")
 
-_STARTS = ("b", "br", "d", "dr", "f", "g", "gr", "h", "k", "kr", "l", "m", "n", "p", "pr", "s", "t", "tr", "v", "z")
+_STARTS = (
+    "b",
+    "br",
+    "d",
+    "dr",
+    "f",
+    "g",
+    "gr",
+    "h",
+    "k",
+    "kr",
+    "l",
+    "m",
+    "n",
+    "p",
+    "pr",
+    "s",
+    "t",
+    "tr",
+    "v",
+    "z",
+)
 _VOWELS = ("a", "e", "i", "o", "u")
 _ENDS = ("", "n", "r", "x", "l", "s", "tek", "lux", "vo", "ri", "mi", "zon")
 

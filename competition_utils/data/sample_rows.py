@@ -91,13 +91,16 @@ def draw_queries(
     `name, attribute, addition, brand, extra, targets` (rows that the query gets) and `query` (text). Raises
     UserError where the lexicon cannot make so many different queries.
     """
-    queries = pd.DataFrame({"key": pd.Series(dtype="str")})
+    batches: list[pd.DataFrame] = []
     lacking = cells["rows"].to_numpy()
     mean = np.dot(TARGETS_PER_QUERY[task.name], np.arange(len(TARGETS_PER_QUERY[task.name])) + 1)
     for _ in range(40):
-        cell = np.repeat(np.arange(len(cells)), np.ceil(lacking / mean * 1.15).astype(int) + 2 * (lacking > 0))
-        batch = _some_queries(rng, task, catalogue, brands, held_out, cells, rng.permutation(cell))
-        queries = pd.concat([queries, batch], ignore_index=True).drop_duplicates("key", ignore_index=True)
+        cell = np.repeat(
+            np.arange(len(cells)), np.ceil(lacking / mean * 1.15).astype(int) + 2 * (lacking > 0)
+        )
+        cell = rng.permutation(cell)
+        batches.append(_some_queries(rng, task, catalogue, brands, held_out, cells, cell))
+        queries = pd.concat(batches, ignore_index=True).drop_duplicates("key", ignore_index=True)
         found = queries.groupby("cell")["targets"].sum().reindex(range(len(cells)), fill_value=0)
         lacking = np.maximum(cells["rows"].to_numpy() - found.to_numpy(), 0)
         if not lacking.any():
@@ -152,7 +155,9 @@ def _some_queries(
     return drawn.assign(key=drawn["query"].str.lower().str.replace(r"[\W_]+", " ", regex=True).str.strip())
 
 
-def _text_languages(rng: np.random.Generator, task: Task, cells: pd.DataFrame, cell: np.ndarray) -> np.ndarray:
+def _text_languages(
+    rng: np.random.Generator, task: Task, cells: pd.DataFrame, cell: np.ndarray
+) -> np.ndarray:
     """object [n]: the tagged language, or for mistagged rows another one of train."""
     others = np.array([language for language in task.train_languages if language != "en"], dtype=object)
     tagged = cells["language"].to_numpy(object)[cell]

@@ -12,7 +12,7 @@ from string import capwords
 import numpy as np
 import pandas as pd
 
-from competition_utils.data.lexicon import BEFORE, FORMS, NAMES, phrase
+from competition_utils.data.lexicon import BEFORE, FORMS, phrase
 from competition_utils.data.sample_catalogue import CHILD, PARENT, Catalogue
 from competition_utils.data.sample_noise import make_codes
 
@@ -34,6 +34,7 @@ ROLE_FIRST = {
 }
 TITLE_LENGTH = (45, 125)  # characters that a title is filled up to
 TITLE_LIMIT = 130
+FILLER_ORDERS = 500  # different orders of the sales words, of which each title follows one
 
 
 def spread(columns: list[np.ndarray], compose: Callable[..., str]) -> np.ndarray:
@@ -47,22 +48,22 @@ def noun_phrases(
     catalogue: Catalogue, languages: np.ndarray, concept: np.ndarray, name: np.ndarray, attribute: np.ndarray
 ) -> np.ndarray:
     """object [n]: a name of the concept (`name` counts on from its first, round and round), with the attribute."""
-    concepts, attributes = catalogue.lexicon.concepts, catalogue.lexicon.attributes
 
     def compose(language: str, concept: int, name: int, attribute: int) -> str:
-        cells = concepts.at[concept, language].split(NAMES)
-        words = [] if attribute == NONE else [attributes.at[attribute, language]]
-        return phrase(cells[name % len(cells)], words, language)
+        names = catalogue.names[language][concept]
+        words = [] if attribute == NONE else [catalogue.words[language][attribute]]
+        return phrase(names[name % len(names)], words, language)
 
     return spread([languages, concept, name, attribute], compose)
 
 
 def attribute_words(catalogue: Catalogue, languages: np.ndarray, attribute: np.ndarray) -> np.ndarray:
     """object [n]: the attribute alone, in its first form; "" for none."""
-    cells = catalogue.lexicon.attributes
 
     def compose(language: str, attribute: int) -> str:
-        return "" if attribute == NONE else cells.at[attribute, language].removeprefix(BEFORE).split(FORMS)[0]
+        if attribute == NONE:
+            return ""
+        return catalogue.words[language][attribute].removeprefix(BEFORE).split(FORMS)[0]
 
     return spread([languages, attribute], compose)
 
@@ -95,18 +96,24 @@ def compose_queries(rng: np.random.Generator, catalogue: Catalogue, drawn: pd.Da
     before, after = drawn["brand"].to_numpy(object) + " ", " " + drawn["extra"].to_numpy(object)
     core = np.where(np.isin(addition, ["only_brand", "only_code"]), "", core)
     swapped = rng.random(len(drawn)) < 0.35  # the brand last, the size or code first
-    texts = np.where(swapped, after + " " + english + " " + core + " " + before, before + english + " " + core + after)
+    texts = np.where(
+        swapped, after + " " + english + " " + core + " " + before, before + english + " " + core + after
+    )
     return np.array([" ".join(text.split()) for text in texts], dtype=object)
 
 
-def compose_paths(catalogue: Catalogue, concept: np.ndarray, form: np.ndarray, attribute: np.ndarray) -> np.ndarray:
+def compose_paths(
+    catalogue: Catalogue, concept: np.ndarray, form: np.ndarray, attribute: np.ndarray
+) -> np.ndarray:
     """object [n]: category paths; `attribute` names the child category (−1: "other …"), unused in the other forms."""
-    cells = catalogue.lexicon.attributes["en"]
+    cells = catalogue.words["en"]
 
     def compose(concept: int, form: int, attribute: int) -> str:
         levels = catalogue.levels[concept]
         if form == CHILD:
-            child = f"other {levels[-1]}" if attribute == NONE else phrase(levels[-1], [cells[attribute]], "en")
+            child = (
+                f"other {levels[-1]}" if attribute == NONE else phrase(levels[-1], [cells[attribute]], "en")
+            )
             levels = (*levels, child)
         return ",".join(levels[:-1] if form == PARENT else levels)
 
@@ -156,17 +163,13 @@ def _filled(rng: np.random.Generator, catalogue: Catalogue, heads: np.ndarray, f
     wanted = rng.integers(*TITLE_LENGTH, size=len(heads))
     for language, words in catalogue.lexicon.title_words.items():
         rows = np.flatnonzero(fillers == language)
-        words = np.array(words, dtype=object)
-        most = min(12, len(words))
-        start = rng.integers(len(words), size=(len(rows), 1))
-        step = rng.integers(1, max(2, len(words) // most), size=(len(rows), 1))
-        picks = words[(start + step * np.arange(most)) % len(words)]
-        lengths = np.cumsum(np.array([[len(word) + 1 for word in row] for row in picks]).reshape(-1, most), axis=1)
-        short = wanted[rows] - np.array([len(head) for head in heads[rows]], dtype=int)
-        taken = 1 + (lengths < short[:, None]).sum(axis=1)
-        titles[rows] = [
-            " ".join([head, *row[:n]]) for head, row, n in zip(heads[rows], picks.tolist(), taken.tolist())
-        ]
+        orders = rng.permuted(np.tile(np.array(words, dtype=object), (FILLER_ORDERS, 1)), axis=1)
+        reach = np.cumsum([[len(word) + 1 for word in order] for order in orders], axis=1)
+        order = rng.integers(FILLER_ORDERS, size=len(rows))
+        missing = wanted[rows] - np.array([len(head) for head in heads[rows]], dtype=int)
+        taken = 1 + (reach[order] < missing[:, None]).sum(axis=1)
+        some = zip(heads[rows], orders[order], taken, strict=True)
+        titles[rows] = [" ".join([head, *words[:count]]) for head, words, count in some]
     return np.array([_cut(title) for title in titles], dtype=object)
 
 
