@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.data import lexicon as lexicon_module
-from competition_utils.data.lexicon import Lexicon, load_lexicon
+from competition_utils.data.lexicon import Lexicon, load_lexicon, names
 from competition_utils.data.sample_catalogue import CHILD, Catalogue
 from competition_utils.data.sample_items import draw_conflicts, draw_items
 from competition_utils.data.sample_noise import make_brands
@@ -121,12 +121,22 @@ def _write_files(folder: Path, sizes: dict[str, int], seed: int) -> Iterator[tup
 
 
 def _known_terms(lexicon: Lexicon, rng: np.random.Generator) -> pd.DataFrame:
-    """The pairs of a random 85% of the terms: a term is a text of another language than English."""
+    """The pairs of a random 85% of the terms: a term is a text of another language than English.
+
+    A name's English is any of the concept's English names, as dictionaries give it, not always the category's own.
+    """
     pairs = lexicon.pairs()
     into_english = pairs["target_lang"] == "en"
     foreign = pairs["source_text"].where(into_english, pairs["target_text"])
     language = pairs["source_lang"].where(into_english, pairs["target_lang"])
     term = (language + "\t" + foreign).factorize()[0]
+    synonyms = {some[0]: some for some in map(names, lexicon.concepts["en"])}
+    dice = rng.random(len(pairs))
+    english = [
+        some[int(die * len(some))]
+        for some, die in zip((synonyms.get(text, [text]) for text in pairs["target_text"]), dice, strict=True)
+    ]
+    pairs = pairs.assign(target_text=pairs["target_text"].where(~into_english, english))
     return pairs[(rng.random(term.max() + 1) < LEXICON_SHARE)[term]]
 
 

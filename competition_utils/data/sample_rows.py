@@ -46,7 +46,7 @@ ADDITIONS = {
     "only_brand": 0.018,
     "only_code": 0.012,
 }
-WRONG_LEVELS = (0.30, 0.35, 0.35)  # a wrong target's concept: same family, same top level, anywhere
+WRONG_LEVELS = (0.40, 0.35, 0.25)  # a wrong target's concept: same family, same top level, anywhere
 ATTEMPTS = 8
 
 
