@@ -54,19 +54,13 @@ class LexiconIndex:
 
     def _learn(self, phrases: Sequence[tuple[tuple[str, ...], str]]) -> None:
         """Learn from the phrases what their parts and words mean."""
-        parts = self._tables["part"]
 
         def look_up(units: tuple[str, ...]) -> str | None:
             found = self.look_up(units)
             return None if found is None else found.text
 
-        learn_parts(
-            phrases,
-            self.source,
-            self.target,
-            look_up,
-            lambda units, text: parts.update({self._stems(units): text}),
-        )
+        for learnt in learn_parts(phrases, self.source, self.target, look_up, self._stems):
+            self._tables["part"].update(learnt)
         content = [
             ([stem(word, self.source) for word in self.content(units)], text)
             for units, text in phrases

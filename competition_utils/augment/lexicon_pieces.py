@@ -9,7 +9,8 @@ from competition_utils.augment.lexicon_index import QUALITY, LexiconIndex, Match
 from competition_utils.augment.phrase_parts import COMPOUNDING, split_word
 from competition_utils.augment.words import fold, function_words, may_cut, stem, words
 
-PIECE_COST = 0.05  # in words: of two ways to cover a text the one with fewer pieces wins
+PIECE_COST = 0.1  # in words: of two ways to cover a text the one with fewer pieces wins …
+QUALITY_SHARE = 0.2  # … unless its pieces are much less sure
 LETTER_PIECE_COST = 0.5  # in characters, for scripts without blanks
 MOST_PARTS = 3
 
@@ -41,6 +42,8 @@ def _cut_words(given: list[str], index: LexiconIndex) -> list[Piece]:
     spelled = [_respell(word, index) for word in folded]
 
     def match(start: int, stop: int) -> Match | None:
+        if not index.content(folded[start:stop]):
+            return None
         found = index.look_up(tuple(spelled[start:stop]))
         if found is None and stop - start == 1:
             found = _match_word(spelled[start], index)
@@ -49,7 +52,8 @@ def _cut_words(given: list[str], index: LexiconIndex) -> list[Piece]:
         return found
 
     def worth(start: int, stop: int, found: Match) -> float:
-        return QUALITY[found.how] * (len(index.content(spelled[start:stop])) or 0.5) - PIECE_COST
+        sure = 1 - QUALITY_SHARE * (1 - QUALITY[found.how])
+        return sure * len(index.content(folded[start:stop])) - PIECE_COST
 
     spans = _best_cut(len(given), index.longest, match, worth)
     return [

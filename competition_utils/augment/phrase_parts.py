@@ -25,10 +25,11 @@ def learn_parts(
     source: str,
     target: str,
     look_up: Callable[[Units], str | None],
-    add: Callable[[Units, str], None],
-) -> None:
-    """Vote over all phrases on what their parts mean and `add` what wins; what was added serves the
-    next round.
+    key: Callable[[Units], Units],
+) -> Iterator[dict[Units, str]]:
+    """Vote over all phrases on what their parts mean; give what is new after each round, by `key` of the part.
+
+    What was given shall be found by `look_up` from then on: it serves the next round.
     """
     for _ in range(ROUNDS):
         votes: dict[Units, Counter[str]] = defaultdict(Counter)
@@ -37,11 +38,13 @@ def learn_parts(
                 known = look_up(part)
                 left = None if known is None else _subtract(text, known, target)
                 if left:
-                    votes[rest][left] += 1
-        for rest, seen in votes.items():
-            text, count = max(seen.items(), key=lambda item: item[1])
-            if count >= LEAST_AGREEMENT * sum(seen.values()) and look_up(rest) is None:
-                add(rest, text)
+                    votes[key(rest)][left] += 1
+        best = {rest: max(seen, key=seen.get) for rest, seen in votes.items()}
+        yield {
+            rest: text
+            for rest, text in best.items()
+            if votes[rest][text] >= LEAST_AGREEMENT * votes[rest].total() and look_up(rest) is None
+        }
 
 
 def _subtract(text: str, known: str, target: str) -> str | None:

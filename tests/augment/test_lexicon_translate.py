@@ -25,6 +25,7 @@ ROWS = [
     ("ja", "アイロン台", "Ironing Boards"),
     ("ja", "フック", "Hooks"),
     ("ja", "カバー", "Covers"),
+    ("ja", "レンジカバー", "Stove Covers"),
     ("th", "รองเท้า", "Shoes"),
     ("th", "สีแดง", "Red"),
     ("vn", "Ghế", "Chairs"),
@@ -100,6 +101,11 @@ def test_numbers_do_not_lower_confidence(translator):
 
 def test_a_word_inside_phrases_only_is_learnt_from_them(translator):
     assert english(translator, "mesas", "es") == "table"
+
+
+def test_a_part_of_a_phrase_is_learnt_by_taking_the_known_part_away(translator):
+    assert english(translator, "レンジカバー", "ja") == "stove covers"
+    assert english(translator, "レンジ", "ja") == "stove"
 
 
 def test_translates_from_english_too(translator):
