@@ -27,7 +27,8 @@ def learn_parts(
     look_up: Callable[[Units], str | None],
     key: Callable[[Units], Units],
 ) -> Iterator[dict[Units, str]]:
-    """Vote over all phrases on what their parts mean; give what is new after each round, by `key` of the part.
+    """Vote over all phrases on what their parts mean; give what is new after each round, by `key` of the
+    part.
 
     What was given shall be found by `look_up` from then on: it serves the next round.
     """
