@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from competition_utils.augment.tools import Tools
 from competition_utils.augment.translate import Translator, translate_table
 from competition_utils.data.files import find_lexicon
 from competition_utils.data.lexicon import load_lexicon
+from competition_utils.tasks import Task
 
 AUTO, NONE, BUILT_IN = "auto", "none", "built_in"
 
@@ -55,6 +56,24 @@ def new_languages(clean: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
         for language in table["language"].unique()
     }
     return tuple(sorted(asked - seen))
+
+
+def augment_tasks(
+    clean: Mapping[tuple[str, str], pd.DataFrame],
+    tasks: Sequence[Task],
+    strategy: Strategy,
+    translator: Translator | None,
+    *,
+    seed: int = 0,
+    embedding_model: str = "minilm",
+) -> dict[str, Augmented]:
+    """Augmented tables of several tasks by task name; `clean` is (task name, split) → clean table."""
+    made = {}
+    for task in tasks:
+        tables = {split: table for (name, split), table in clean.items() if name == task.name}
+        tools = Tools(task, translator, new_languages(tables), seed, embedding_model)
+        made[task.name] = augment_tables(tables, strategy, tools)
+    return made
 
 
 def augment_tables(clean: Mapping[str, pd.DataFrame], strategy: Strategy, tools: Tools) -> Augmented:

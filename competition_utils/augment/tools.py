@@ -66,7 +66,7 @@ class Tools:
     embedding_model: str = "minilm"
     refusals: Refusals = field(default_factory=Refusals)
     similarities: list[pd.DataFrame] = field(default_factory=list)
-    guards: dict[str, float] = field(default_factory=dict)
+    guard: float | None = None
     notes: list[str] = field(default_factory=list)
 
     def rng(self, purpose: str) -> np.random.Generator:
