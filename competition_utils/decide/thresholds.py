@@ -88,7 +88,8 @@ def _check_scores(scores: np.ndarray) -> None:
     if outside.any():
         raise UserError(
             f"scores: expected finite numbers from 0 to 1, found {scores[outside][0]} in row "
-            f"{outside.argmax()} ({outside.sum():,} such rows). Score the rows again; a missing score is never taken for 0."
+            f"{outside.argmax()} ({outside.sum():,} such rows). "
+            f"Score the rows again: a missing score is never a 0."
         )
 
 
