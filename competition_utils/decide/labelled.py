@@ -54,7 +54,7 @@ def join_scores(scores: pd.DataFrame, table: pd.DataFrame, split: str, where: st
         "a scored id that the table lacks": language.isna(),
         "a language other than in the table": language.notna() & (language != joined["language"]),
     }
-    todo = "Scores and table are of different runs, or of different data: run the stages again from augmentation."
+    todo = "Scores and table are of different runs or data: run the stages again from augmentation."
     _refuse(checks, joined, where, todo)
     if split != "valid":
         _refuse({"a row without a score": ~wanted["id"].isin(rows["id"])}, wanted, where, todo)

@@ -33,7 +33,7 @@ def simulated(seed, shift, rows=2500, languages=5):
 
 
 def times_picked(name, shift):
-    choices = (choose_rule(*simulated(seed, shift), resamples=200) for seed in range(SIMULATIONS))
+    choices = (choose_rule(*simulated(seed, shift), resamples=400) for seed in range(SIMULATIONS))
     return sum(choice.rule.name == name for choice in choices)
 
 
