@@ -51,8 +51,9 @@ class RelevanceModel(ABC):
 
     @abstractmethod
     def fit(self, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int) -> FitReport:
-        """Fit on `train`; `valid` serves early stopping and the collapse check only. `work_dir` holds checkpoints:
-        a fit that was killed goes on from there when called again with the same arguments."""
+        """Fit on `train`; `valid` serves early stopping and the collapse check only.
+
+        `work_dir` holds checkpoints: a fit that was killed goes on from there when called again alike."""
 
     @abstractmethod
     def score(self, pairs: pd.DataFrame) -> np.ndarray:
@@ -88,6 +89,7 @@ def load_model(folder: Path | str) -> RelevanceModel:
     path = Path(folder) / "model.json"
     if not path.is_file():
         raise UserError(
-            f"model folder: expected {path}, found none. Give the folder that a fit wrote, e.g. RUN/finetune/QC/fold0."
+            f"model folder: expected {path}, found none. "
+            "Give the folder that a fit wrote, e.g. papermill_runs/sample/finetune/QC/fold0."
         )
     return _class_of(read_json(path)["kind"]).load(Path(folder))
