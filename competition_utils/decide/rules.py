@@ -90,12 +90,19 @@ class LanguageCuts:
     def __init__(self, labels: np.ndarray, scores: np.ndarray, languages: Sequence[str]):
         labels, scores = check_labels_and_scores(labels, scores)
         codes, self.names = pd.factorize(pd.Series(languages, dtype="str"), sort=True)
-        order = np.argsort(scores)[::-1]
-        last, self.thresholds = cut_points(scores[order])
-        belongs = codes[order] == np.arange(len(self.names))[:, None]
-        self.predicted = np.cumsum(belongs, axis=1, dtype=np.int32)[:, last]
-        self.hits = np.cumsum(belongs & labels[order].astype(bool), axis=1, dtype=np.int32)[:, last]
-        self.rows, self.positives = len(labels), int(labels.sum())
+        self._order = np.argsort(scores)[::-1]
+        self._last, self.thresholds = cut_points(scores[self._order])
+        self._belongs = codes[self._order] == np.arange(len(self.names))[:, None]
+        self._labels = labels[self._order]
+        self.count(np.ones(len(labels), dtype=np.int32))
+
+    def count(self, weights: np.ndarray) -> None:
+        """Count each row `weights` [n] times (int, in the order of the labels given), as a bootstrap sample
+        does."""
+        weights = weights[self._order].astype(np.int32)
+        self.predicted = np.cumsum(self._belongs * weights, axis=1, dtype=np.int32)[:, self._last]
+        self.hits = np.cumsum(self._belongs * (weights * self._labels), axis=1, dtype=np.int32)[:, self._last]
+        self.rows, self.positives = int(weights.sum()), int(weights @ self._labels)
 
     def shrunk(self, prior_rows: float) -> np.ndarray:
         """float64 [languages]: thresholds with the best joint F1 when each language, beside its own rows, has

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.decide.metrics import counts, f1_from_counts, f1_score
-from competition_utils.decide.resample import RESAMPLES, interval, paired_p_value, resampled_sums
+from competition_utils.decide.resample import RESAMPLES, group_draws, interval, paired_p_value, resampled_sums
 from competition_utils.decide.rules import (
     COMMON,
     MATCHED_RATE,
@@ -82,6 +82,15 @@ def grouped_folds(groups: np.ndarray, folds: int = FOLDS, seed: int = 0) -> np.n
     up."""
     order = np.random.default_rng(seed).permutation(int(groups.max()) + 1)
     return order[groups] % folds
+
+
+def single_thresholds(labels: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """float64 [n]: for each row the best single threshold of the rows outside its fold (`folds` int [n])."""
+    thresholds = np.empty(len(labels))
+    for fold in np.unique(folds):
+        rows = folds == fold
+        thresholds[rows] = best_threshold(labels[~rows], scores[~rows]).threshold
+    return thresholds
 
 
 @dataclass(frozen=True)
@@ -148,13 +157,12 @@ class _Nested:
 
     def outer_thresholds(self) -> tuple[np.ndarray, np.ndarray]:
         """Thresholds [n] of the single and of the per-language rule, each row's set without its fold."""
-        single, by_language = np.empty(len(self.labels)), np.empty(len(self.labels))
+        by_language = np.empty(len(self.labels))
         for fold in self.numbers:
             rows = self.folds == fold
-            single[rows] = best_threshold(self.labels[~rows], self.scores[~rows]).threshold
             outer = frozenset([fold])
             by_language[rows] = self.shrunk[outer][self.best_prior(outer)][self.codes[rows]]
-        return single, by_language
+        return single_thresholds(self.labels, self.scores, self.folds), by_language
 
 
 def choose_rule(
@@ -254,3 +262,28 @@ def _left_out_table(labels, scores, codes, names, thresholds) -> pd.DataFrame:
 def with_unlabelled(choice: RuleChoice, unlabelled: UnlabelledChoice) -> ThresholdRule:
     """The rule to apply: the chosen one, with what was chosen for languages without labels."""
     return replace(choice.rule, unlabelled=unlabelled.name)
+
+
+def threshold_intervals(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    languages: Sequence[str],
+    groups: np.ndarray,
+    *,
+    prior_rows: float,
+    resamples: int = 100,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How sure the shrunk threshold of each language is: `threshold, low, high` (95%, resampled by query) and
+    `rows`, one row a language. Arguments as `choose_rule`; `prior_rows` as `LanguageCuts.shrunk`."""
+    cuts = LanguageCuts(labels, scores, languages)
+    thresholds = cuts.shrunk(prior_rows)
+    draws = (row for chunk in group_draws(int(groups.max()) + 1, resamples, seed) for row in chunk)
+    drawn = []
+    for draw in progress(draws, total=resamples, what="thresholds' intervals", unit="resamples"):
+        cuts.count(draw[groups])
+        drawn.append(cuts.shrunk(prior_rows))
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    rows = pd.Series(languages).value_counts().reindex(cuts.names).to_numpy()
+    columns = {"threshold": thresholds, "low": low, "high": high, "rows": rows}
+    return pd.DataFrame(columns, index=pd.Index(cuts.names, name="language"))

@@ -11,6 +11,7 @@ from competition_utils.decide.selection import (
     choose_rule,
     f1_gain,
     grouped_folds,
+    threshold_intervals,
     with_unlabelled,
 )
 
@@ -111,3 +112,15 @@ def test_a_gain_that_every_resample_shows_is_certain():
     assert gain.certain
     assert gain.p_value < 0.05
     assert gain.value == pytest.approx(1 - 2 / 3)
+
+
+def test_thresholds_of_languages_with_few_rows_are_less_sure():
+    labels, scores, languages, groups = simulated(0, shift=0.5, rows=3000)
+    keep = (languages != "fr") | (np.cumsum(languages == "fr") <= 60)
+    table = threshold_intervals(
+        labels[keep], scores[keep], languages[keep], groups[keep], prior_rows=10, resamples=60
+    )
+    assert ((table["low"] <= table["threshold"]) & (table["threshold"] <= table["high"])).mean() >= 0.8
+    widths = table["high"] - table["low"]
+    assert widths["fr"] > widths.drop("fr").median()
+    assert table.loc["fr", "rows"] == 60
