@@ -10,6 +10,7 @@ Sources: Platt (1999); Zadrozny & Elkan (2002), isotonic; Kull, Silva Filho & Fl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -161,9 +162,10 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS)
 
 
 def reliability_intervals(
-    table: pd.DataFrame, labels, probabilities, groups, bins: int = BINS
+    labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray, bins: int = BINS
 ) -> pd.DataFrame:
     """`reliability`'s table with `low` and `high`: 95% intervals of the positive rate, resampled by query."""
+    table = reliability(labels, probabilities, bins)
     own = equal_mass_bins(probabilities, bins)[:, None] == np.arange(len(table))
     sums = resampled_sums(np.hstack([own, own & (np.asarray(labels) == 1)[:, None]]), groups, RESAMPLES // 2)
     with np.errstate(invalid="ignore"):
@@ -172,14 +174,29 @@ def reliability_intervals(
     return table.assign(low=low, high=high)
 
 
-def compare_calibrations(
-    labels: np.ndarray, scores: np.ndarray, languages: Sequence[str], groups: np.ndarray, seed: int = 0
-) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """All methods side by side, cross-fitted over folds of queries.
+@dataclass(frozen=True)
+class CalibrationReport:
+    """`table`: one row a way ("none", "platt", …, "platt by language", …) with `ece, brier, auc`, best Brier
+    score first; `scores` {way: calibrated scores float64 [n]}, each row's fitted without its fold; `before`
+    and `after`: reliability, with intervals, of the scores as they came and of the best way."""
 
-    Gives a table with one row a way ("none", "platt", …, "platt by language", …) and the columns `ece, brier,
-    auc`, best Brier score first, and the calibrated scores [n] of each way. `groups` int [n]: rows of one
-    query share a number.
+    table: pd.DataFrame
+    scores: dict[str, np.ndarray]
+    before: pd.DataFrame
+    after: pd.DataFrame
+
+    @property
+    def best(self) -> str:
+        return str(self.table.index[0])
+
+
+def compare_calibrations(
+    labels: np.ndarray, scores: np.ndarray, languages: Sequence[str], groups: np.ndarray, *, seed: int = 0
+) -> CalibrationReport:
+    """All methods side by side, per task and per language, cross-fitted over folds of queries.
+
+    `labels` [n] 0/1, `scores` [n] in 0–1, `languages` [n], `groups` int [n]: rows of one query share a
+    number. Ways per language are left out where no language has ROWS_FOR_A_LANGUAGE rows.
     """
     labels, scores = check_labels_and_scores(labels, scores)
     folds = grouped_folds(groups, seed=seed)
@@ -188,12 +205,15 @@ def compare_calibrations(
         ways[method] = cross_fitted(method, labels, scores, folds)
         if pd.Series(languages).value_counts().max() >= ROWS_FOR_A_LANGUAGE:
             ways[f"{method} by language"] = cross_fitted(method, labels, scores, folds, languages)
-    rows = {
-        way: {
-            "ece": expected_calibration_error(labels, each),
-            "brier": float(brier_score_loss(labels, each)),
-            "auc": float(roc_auc_score(labels, each)),
-        }
-        for way, each in ways.items()
+    figures = {way: _figures(labels, each) for way, each in ways.items()}
+    table = pd.DataFrame(figures).T.sort_values("brier", kind="stable")
+    before, after = (reliability_intervals(labels, ways[way], groups) for way in ("none", table.index[0]))
+    return CalibrationReport(table, ways, before, after)
+
+
+def _figures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    return {
+        "ece": expected_calibration_error(labels, probabilities),
+        "brier": float(brier_score_loss(labels, probabilities)),
+        "auc": float(roc_auc_score(labels, probabilities)),
     }
-    return pd.DataFrame(rows).T.sort_values("brier", kind="stable"), ways

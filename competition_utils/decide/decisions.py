@@ -19,6 +19,7 @@ from competition_utils.decide.metrics import evaluate
 from competition_utils.decide.resample import RESAMPLES, query_groups
 from competition_utils.decide.rules import ThresholdRule, apply_rule
 from competition_utils.decide.selection import (
+    Gain,
     RuleChoice,
     UnlabelledChoice,
     choose_for_unlabelled,
@@ -56,6 +57,12 @@ class TaskScores:
     def groups(self) -> np.ndarray:
         """int64 [valid rows]: rows of one query share a number."""
         return query_groups(self.valid["query"])
+
+    @property
+    def known(self) -> tuple[np.ndarray, ...]:
+        """What rules and calibration are fitted on: labels, scores, languages and groups of the valid
+        rows."""
+        return *(self.valid[name].to_numpy() for name in ("label", "score", "language")), self.groups
 
     @property
     def dev_is_labelled(self) -> bool:
@@ -124,6 +131,15 @@ class TaskDecisions:
     measured: pd.DataFrame
     metrics: dict[str, Any]
 
+    def gains(self) -> dict[str, Gain]:
+        """What each freer rule gains over the simpler one; empty where there was nothing to choose."""
+        gains = {
+            "thresholds per language": self.choice.gain,
+            "matched rate, by query": self.unlabelled.gain,
+            "matched rate, by language": self.unlabelled.gain_by_language,
+        }
+        return {name: gain for name, gain in gains.items() if gain is not None}
+
 
 def decide(given: TaskScores, *, resamples: int = RESAMPLES, seed: int = 0) -> TaskDecisions:
     """Choose the rule on the valid rows, apply it to dev and test, and measure it on labelled rows it has not
@@ -132,12 +148,10 @@ def decide(given: TaskScores, *, resamples: int = RESAMPLES, seed: int = 0) -> T
     Those are dev where dev is labelled, else the valid rows under nested cross-validation;
     `metrics["measured_on"]` says which.
     """
-    valid = given.valid
-    told = (valid["label"].to_numpy(), valid["score"].to_numpy(), valid["language"].to_numpy(), given.groups)
-    choice = choose_rule(*told, resamples=resamples, seed=seed)
-    unlabelled = choose_for_unlabelled(*told, resamples=resamples, seed=seed)
+    choice = choose_rule(*given.known, resamples=resamples, seed=seed)
+    unlabelled = choose_for_unlabelled(*given.known, resamples=resamples, seed=seed)
     rule = with_unlabelled(choice, unlabelled)
-    nested = valid[["id", "language", "split", "score"]].assign(
+    nested = given.valid[["id", "language", "split", "score"]].assign(
         threshold=choice.thresholds, prediction=choice.predictions
     )
     applied = apply_rule(given.scores[given.scores["split"] != "valid"], rule)

@@ -17,6 +17,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from competition_utils.decide.resample import RESAMPLES, interval, query_groups, resampled_sums
 from competition_utils.decide.thresholds import check_labels_and_scores
 from competition_utils.errors import UserError
+from competition_utils.tasks import TASKS
 
 NEEDED = ("language", "query", "label", "score", "threshold", "prediction")
 
@@ -119,9 +120,9 @@ def _measure(rows: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
     return figures
 
 
-def f1_mean(tasks: Mapping[str, Mapping[str, Any]]) -> float:
-    """The competition's score: the plain mean of the tasks' F1."""
-    return float(np.mean([entry["f1"] for entry in tasks.values()]))
+def f1_mean(tasks: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """The competition's score: the plain mean of the tasks' F1; None where a task was left out."""
+    return float(np.mean([tasks[name]["f1"] for name in TASKS])) if set(TASKS) <= set(tasks) else None
 
 
 def metrics_table(entry: Mapping[str, Any]) -> pd.DataFrame:

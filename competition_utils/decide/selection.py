@@ -98,8 +98,8 @@ class RuleChoice:
     """The chosen rule, fitted on all rows, and what speaks for it.
 
     `f1` {rule: nested cross-validated F1}; `gain` of per-language thresholds over the single one (None with
-    one language); `thresholds` float64 [n] and `predictions` int8 [n] of the chosen rule, each row's set
-    without its fold.
+    one language); `prior_rows` the strength of shrinkage that cross-validation would take; `thresholds`
+    float64 [n] and `predictions` int8 [n] of the chosen rule, each row's set without its fold.
     """
 
     rule: ThresholdRule
@@ -107,6 +107,7 @@ class RuleChoice:
     gain: Gain | None
     thresholds: np.ndarray
     predictions: np.ndarray
+    prior_rows: float
 
     @property
     def why(self) -> str:
@@ -190,7 +191,7 @@ def choose_rule(
     prior = PRIOR_ROWS[nested.best_prior(frozenset())]
     rules = (single, fit_per_language(labels, scores, languages, prior))
     f1 = {rule.name: f1_score(labels, each) for rule, each in zip(rules, predictions, strict=True)}
-    return RuleChoice(rules[taken], f1, gain, thresholds[taken], predictions[taken])
+    return RuleChoice(rules[taken], f1, gain, thresholds[taken], predictions[taken], prior)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from matplotlib.ticker import PercentFormatter
 from pandas.io.formats.style import Styler
 from sklearn.metrics import precision_recall_curve
 
+from competition_utils.decide.calibrate import CalibrationReport
 from competition_utils.decide.rules import ThresholdRule
 from competition_utils.decide.selection import Gain
 from competition_utils.decide.thresholds import f1_curve
@@ -21,8 +22,8 @@ from competition_utils.plots import style
 CURVE_POINTS = 2000  # a curve of a million cuts is drawn through this many
 
 
-def _panels(tasks: Sequence[str], height: float, width: float = 9) -> tuple[Figure, np.ndarray]:
-    figure, axes = style.new_figure(width=width, height=height, cols=len(tasks))
+def _panels(tasks: Sequence[str], height: float) -> tuple[Figure, np.ndarray]:
+    figure, axes = style.new_figure(width=4.5 + 2.25 * len(tasks), height=height, cols=len(tasks))
     return figure, np.atleast_1d(axes)
 
 
@@ -42,7 +43,7 @@ def score_distributions(tables: Mapping[str, pd.DataFrame], rules: Mapping[str, 
             ax.hist(scores, bins, color=style.COLOURS[key], alpha=0.55, label=f"{name}, {len(scores):,} rows")
         _threshold_line(ax, rules[task].common)
         ax.set(title=f"{task}: out-of-fold scores", xlabel="score", ylabel="rows", xlim=(0, 1))
-        ax.legend(loc="upper center", fontsize=8.5)
+        ax.legend(loc="upper left", fontsize=8.5)
     return figure
 
 
@@ -106,53 +107,34 @@ def thresholds_by_language(tables: Mapping[str, pd.DataFrame], rules: Mapping[st
 
 def rule_gains(gains: Mapping[str, Gain]) -> Figure:
     """What each freer rule gains over the simpler one, in points of F1, with its interval; {what: gain}."""
-    figure, ax = style.new_figure(width=9, height=1.3 + 0.42 * max(len(gains), 1))
+    figure, ax = style.new_figure(width=9, height=1.3 + 0.46 * max(len(gains), 1))
     for at, gain in enumerate(reversed(gains.values())):
         colour = style.COLOURS["accent" if gain.certain else "neutral"]
         ax.hlines(at, 100 * gain.low, 100 * gain.high, color=colour, lw=5, alpha=0.4)
         ax.plot(100 * gain.value, at, "o", color=colour, ms=8)
-        ax.annotate(
-            str(gain),
-            (100 * gain.high, at),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8.5,
-        )
+        place = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center", "fontsize": 8}
+        ax.annotate(str(gain), (100 * gain.value, at), **place)
     ax.axvline(0, color=style.COLOURS["baseline"], lw=1)
     ax.set_yticks(range(len(gains)), list(gains)[::-1])
-    ax.set(title="Gain over the simpler rule", xlabel="points of F1", ylim=(-0.6, len(gains) - 0.4))
-    ax.margins(x=0.35)
+    ax.set(title="Gain over the simpler rule", xlabel="points of F1", ylim=(-0.6, len(gains) - 0.2))
+    ax.margins(x=0.1)
     return figure
 
 
-def calibration(
-    before: Mapping[str, pd.DataFrame], after: Mapping[str, pd.DataFrame], ways: Mapping[str, str]
-) -> Figure:
-    """Reliability before and after calibration on rows not used for fitting; {task: `reliability_intervals`'
-    table}."""
-    figure, axes = _panels(list(before), height=4.6)
-    for ax, task in zip(axes, before, strict=True):
+def calibration(reports: Mapping[str, CalibrationReport]) -> Figure:
+    """Reliability before and after the best calibration, on rows not used for fitting it, with intervals by
+    query."""
+    figure, axes = _panels(list(reports), height=4.6)
+    for ax, (task, report) in zip(axes, reports.items(), strict=True):
         ax.plot([0, 1], [0, 1], color=style.COLOURS["baseline"], lw=1, ls="--")
-        for table, name, key in (
-            (before[task], "as scored", "negative"),
-            (after[task], ways[task], "positive"),
-        ):
-            ax.fill_between(
-                table["score"], table["low"], table["high"], color=style.COLOURS[key], alpha=0.18, lw=0
-            )
-            ax.plot(
-                table["score"],
-                table["positive_rate"],
-                "o-",
-                ms=4,
-                lw=1.6,
-                color=style.COLOURS[key],
-                label=name,
-            )
+        for table, way, key in ((report.before, "none", "negative"), (report.after, report.best, "positive")):
+            colour, ece = style.COLOURS[key], report.table.loc[way, "ece"]
+            label = f"{'as scored' if way == 'none' else way}, ECE {ece:.3f}"
+            ax.fill_between(table["score"], table["low"], table["high"], color=colour, alpha=0.18, lw=0)
+            ax.plot(table["score"], table["positive_rate"], "o-", ms=4, lw=1.6, color=colour, label=label)
         ax.set(title=f"{task}: reliability", xlabel="mean score of a bin", ylabel="share of relevant rows")
         ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-        ax.legend(loc="upper left")
+        ax.legend(loc="upper left", fontsize=8.5)
     return figure
 
 
@@ -221,14 +203,16 @@ def precision_recall(tables: Mapping[str, pd.DataFrame], metrics: Mapping[str, M
 
 def _equal_f1_lines(ax: Axes, floor: float) -> None:
     recall = np.linspace(0.01, 1, 300)
-    for f1 in (0.5, 0.6, 0.7, 0.8, 0.9):
+    for f1 in (0.6, 0.7, 0.8, 0.9):
         with np.errstate(divide="ignore"):
             precision = np.where(2 * recall > f1, f1 * recall / (2 * recall - f1), np.nan)
         visible = (precision <= 1) & (precision >= floor)
         if visible.any():
             ax.plot(recall[visible], precision[visible], color="#D5D9DE", lw=0.9, zorder=0)
-            top = (recall[visible][0], precision[visible][0])
-            ax.annotate(f"F1 {f1}", top, fontsize=7.5, color=style.COLOURS["neutral"], ha="right", va="top")
+            end = (recall[visible][-1], precision[visible][-1])
+            ax.annotate(
+                f"F1 {f1} ", end, fontsize=7.5, color=style.COLOURS["neutral"], ha="right", va="bottom"
+            )
 
 
 def mistakes_by(tables: Mapping[str, pd.DataFrame], what: str) -> Figure:

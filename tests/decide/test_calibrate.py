@@ -13,7 +13,6 @@ from competition_utils.decide.calibrate import (
     expected_calibration_error,
     fit_by_language,
     fit_calibrator,
-    reliability,
     reliability_intervals,
 )
 from competition_utils.errors import UserError
@@ -92,17 +91,17 @@ def test_calibration_error_of_a_case_worked_out_by_hand():
 
 def test_intervals_of_a_calibrated_model_hold_the_diagonal():
     labels, _, truth = drawn()
-    table = reliability_intervals(reliability(labels, truth, 5), labels, truth, np.arange(len(labels)), 5)
+    table = reliability_intervals(labels, truth, np.arange(len(labels)), 5)
     assert ((table["low"] < table["score"]) & (table["score"] < table["high"])).sum() >= 4
 
 
 def test_ways_are_compared_best_first():
     labels, scores, _ = drawn(distort=overconfident)
-    table, ways = compare_calibrations(labels, scores, ["en"] * 4000, np.arange(4000))
-    assert set(table.index) == {"none", *FITS, *(f"{method} by language" for method in FITS)}
-    assert table.index[-1] == "none"
-    assert table["brier"].is_monotonic_increasing
-    assert set(ways) == set(table.index)
+    report = compare_calibrations(labels, scores, ["en"] * 4000, np.arange(4000))
+    assert set(report.table.index) == {"none", *FITS, *(f"{method} by language" for method in FITS)}
+    assert report.table.index[-1] == "none"
+    assert report.table["brier"].is_monotonic_increasing
+    assert set(report.scores) == set(report.table.index)
 
 
 def test_an_unknown_method_is_refused():

@@ -131,6 +131,10 @@ def test_f1_mean_is_the_plain_mean_of_the_tasks():
     assert f1_mean({"QC": {"f1": 0.8}, "QI": {"f1": 0.9}}) == pytest.approx(0.85)
 
 
+def test_f1_mean_of_one_task_alone_is_none():
+    assert f1_mean({"QC": {"f1": 0.8}}) is None
+
+
 def test_queries_that_differ_in_case_and_blanks_are_one_group():
     assert query_groups(pd.Series(["Red shoe", "nan", " red SHOE "])).tolist() == [0, 1, 0]
 
