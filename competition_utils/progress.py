@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from tqdm import tqdm
 
 
-def progress(
-    items: Iterable | None = None, *, total: int | None = None, what: str, unit: str = "rows"
-) -> tqdm:
+def progress(items: Iterable | None = None, *, total: int | None = None, what: str, unit: str = "rows") -> tqdm:
     """A text bar that shows itself only when the work takes over two seconds.
 
     Plain text on purpose: a widget leaves an executed notebook with an empty box.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import warnings
@@ -13,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from competition_utils.data.parsing import Missing, read_rows
+from competition_utils.data.parsing import SUFFIXES, Missing, read_rows
 from competition_utils.data.validation import ROW_FAULTS, Batch, check_rows, join_batches
 from competition_utils.errors import DataError, Fault, UserError
-from competition_utils.storage import appears_whole
+from competition_utils.storage import appears_whole, write_parquet
 from competition_utils.tasks import SPLITS, Task
 
 LONG_TEXT = 10_000  # characters; the competition's titles end at a few hundred
@@ -31,8 +32,8 @@ class DataWarning(UserWarning):
 
 @dataclass(frozen=True)
 class FileReport:
-    """What is in a file: `table` has the rows without a fault (columns as `read_table` gives them), `rows` counts
-    all that could be told apart, `notes` are sentences on what was accepted though it is not as expected."""
+    """What is in a file: `table` has the rows without a fault (columns as in `read_table`), `rows` counts all
+    that could be told apart, `notes` are sentences on what was accepted though it is not as expected."""
 
     path: Path
     task: Task
@@ -44,7 +45,7 @@ class FileReport:
     def accept(self, allow: Collection[str] = ()) -> pd.DataFrame:
         """The table, if there is no fault or only faults of the kinds in `allow` (names from `ROW_FAULTS`).
 
-        Notes, and what was left out, are told as one DataWarning. Raises DataError with all faults of the file.
+        Notes, and what was left out, are told as one DataWarning. Raises DataError with all faults otherwise.
         """
         raise_faults([self], allow)
         left_out = pd.Series([fault.kind for fault in self.faults], dtype="str").value_counts()
@@ -89,9 +90,9 @@ def read_table(
 
     Returns
     -------
-    DataFrame with `id` int64, `task`, `language`, `origin_query`, `origin_target` (NaN where the title is null) as
-    text exactly as in the file, `label` Int8 (absent if no row has one), then further fields of the file. In file
-    order, with a RangeIndex.
+    DataFrame with `id` int64, `task`, `language`, `origin_query`, `origin_target` (NaN where the title is
+    null), texts exactly as in the file, `label` Int8 (absent if no row has one), then further fields of the
+    file. In file order, with a RangeIndex.
 
     Raises
     ------
@@ -117,8 +118,9 @@ def inspect_file(path: Path | str, task: Task, *, need_label: bool = False) -> F
     faults = _faults_across_rows(table, batch.places, path.name, need_label)
     if not (batch.rows or batch.faults):
         faults = [(-1, Fault("empty file", str(path), "not one row"))]
-    kept = np.setdiff1d(np.arange(len(table)), [row for row, _ in faults])
-    table = table.iloc[kept].reset_index(drop=True)
+    kept = np.ones(len(table), dtype=bool)
+    kept[[row for row, _ in faults if row >= 0]] = False
+    table = table[kept].reset_index(drop=True)
     notes = batch.notes + _notes(table, batch, batch.places[kept], task)
     if not table["label"].notna().any():
         table = table.drop(columns="label")
@@ -126,7 +128,7 @@ def inspect_file(path: Path | str, task: Task, *, need_label: bool = False) -> F
 
 
 def _plain_column(values: list) -> pd.Series:
-    """A further field as a column: numbers, truth values or text; a mixture becomes text in JSON's spelling."""
+    """A further field as a column: numbers, truth values or text; a mixture becomes text, spelt as JSON."""
     values = [None if value is Missing.FIELD else value for value in values]
     types = set(map(type, values)) - {type(None)}
     dtypes = {frozenset({str}): "str", frozenset({int}): "Int64", frozenset({bool}): "boolean"}
@@ -169,7 +171,7 @@ def _faults_across_rows(
 
 
 def _notes(table: pd.DataFrame, batch: Batch, places: np.ndarray, task: Task) -> list[str]:
-    """What was accepted though it is not as the competition describes it, a sentence each, with the first places."""
+    """What was accepted though the competition has it otherwise: a sentence each, with the first places."""
 
     def note(mask: pd.Series, text: str) -> list[str]:
         rows = np.flatnonzero(mask)
@@ -182,7 +184,7 @@ def _notes(table: pd.DataFrame, batch: Batch, places: np.ndarray, task: Task) ->
         notes.append(f"ids given as text (read as numbers): {batch.ids_as_text:,}")
     if batch.extras:
         notes.append(f"further fields (kept): {', '.join(batch.extras)}")
-    for language in sorted(set(table["language"].unique()) - set(task.languages)):
+    for language in sorted(set(table["language"].drop_duplicates()) - set(task.languages)):
         notes += note(
             table["language"] == language,
             f"rows in {language!r}, a language {task.name} does not name (kept)",
@@ -229,21 +231,43 @@ def find_lexicon(folder: Path | str) -> Path | None:
 
 
 def official_columns(table: pd.DataFrame, task: Task, extra_columns: Sequence[str] = ()) -> pd.DataFrame:
-    """The columns of a table under their official names and in file order, then the label if there is one, then
+    """The columns of a table under their official names, in file order; then the label if there is one; then
     `extra_columns`."""
     named = table.rename(columns={"origin_target": task.target_field})
     label = ["label"] if "label" in named and "label" not in extra_columns else []
     return named[[*task.fields, *label, *extra_columns]]
 
 
+def write_table(path: Path | str, table: pd.DataFrame, task: Task, extra_columns: Sequence[str] = ()) -> None:
+    """Write a table in the form that the suffix names (JSON lines, CSV or parquet), with the official fields.
+
+    Whole or not at all; a name that ends in `.gz` is zipped, with the same bytes whenever it is written. CSV
+    has no null: a null target becomes an empty cell.
+    """
+    path = Path(path)
+    if not path.name.endswith(SUFFIXES):
+        raise UserError(f"{path}: expected a name that ends in one of {', '.join(SUFFIXES)}.")
+    columns = official_columns(table, task, extra_columns)
+    if path.suffix == ".parquet":
+        write_parquet(path, columns)
+    elif ".csv" in path.suffixes:
+        text = columns.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+        _write_bytes(path, text.encode("utf-8"))
+    else:
+        _write_bytes(path, json_lines(columns))
+
+
 def write_json_lines(
     path: Path | str, table: pd.DataFrame, task: Task, extra_columns: Sequence[str] = ()
 ) -> None:
-    """Write a table as official JSON lines, whole or not at all; `.gz` by suffix, the same bytes every time."""
-    data = json_lines(official_columns(table, task, extra_columns))
+    """Write a table as official JSON lines, whole or not at all; zipped where the name ends in `.gz`."""
+    _write_bytes(Path(path), json_lines(official_columns(table, task, extra_columns)))
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
     with appears_whole(path) as beside, beside.open("wb") as stream:
-        if Path(path).suffix == ".gz":
-            with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as zipped:
+        if path.suffix == ".gz":
+            with gzip.GzipFile("", "wb", compresslevel=4, fileobj=stream, mtime=0) as zipped:
                 zipped.write(data)
         else:
             stream.write(data)

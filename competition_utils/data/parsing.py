@@ -1,8 +1,8 @@
-"""From the bytes of a file to the values in it, whatever they are; what they should be is `validation`'s matter.
+"""From the bytes of a file to the values in it; what they should be is the matter of `validation`.
 
-JSON lines are read by orjson, thousands at a time; only a batch in which something is off is walked line by line,
-to name the places. orjson and not pyarrow's JSON reader, which is faster by a third but takes two objects on one
-line and crashes the process on a line `null`.
+JSON lines are read by orjson, thousands at a time; only a batch in which something is off is walked line by
+line, to name the places. orjson and not pyarrow's JSON reader, which is faster by a third but takes two
+objects on one line and crashes the process on a line `null`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import accumulate
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -42,34 +43,46 @@ class Missing(Enum):
     FIELD = "missing"
 
 
+class Column:
+    """The values of a field, of whatever types, and the set of these types: all that most checks look at."""
+
+    def __init__(self, values: list):
+        self.values = values
+        self.types = set(map(type, values))
+
+
 @dataclass
 class Rows:
     """Rows as a file gives them: `columns` maps a field to its values, `Missing.FIELD` where a row lacks it;
-    `places` are the line numbers from 1 (row numbers in parquet); `faults` is what could not
-    be read at all be read at all, `notes` what was accepted but is worth telling."""
+    `places` are the line numbers from 1 (row numbers in parquet); `faults` is what could not be read at all,
+    `notes` what was accepted but is worth telling."""
 
-    columns: dict[str, list] = field(default_factory=dict)
+    columns: dict[str, Column] = field(default_factory=dict)
     places: Sequence[int] = ()
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     blank_lines: int = 0
 
 
-def short(value: Any, limit: int = 60) -> str:
-    """A value in JSON's spelling, cut to a length that fits a message."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+def cut(text: str, limit: int = 60) -> str:
+    """A text at a length that fits a message."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def short(value: Any) -> str:
+    """A value as JSON spells it, at a length that fits a message."""
+    return cut(json.dumps(value, ensure_ascii=False, default=str))
+
+
 def whole_number(value: Any) -> int | None:
-    """The value of an id (an integer, or its digits as text) where it fits 64 bits; None for anything else."""
+    """The value of an id (an integer, or its digits as text) that fits 64 bits; None for anything else."""
     if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value):
         value = int(value)
     return value if type(value) is int and -(2**63) <= value < 2**63 else None
 
 
 def read_rows(path: Path, task: Task) -> Iterator[Rows]:
-    """The rows of a file in any of the forms of `SUFFIXES`; gzip is known by its first bytes, whatever the name."""
+    """The rows of a file in any of the forms of `SUFFIXES`; gzip is known by its bytes, not by the name."""
     data, faults = _decompress(path.read_bytes(), path.name)
     suffixes = set(path.suffixes)
     if ".parquet" in suffixes:
@@ -83,7 +96,7 @@ def read_rows(path: Path, task: Task) -> Iterator[Rows]:
 
 
 def _decompress(data: bytes, name: str) -> tuple[bytes, list[Fault]]:
-    """Unpack gzip. Of a file cut off or damaged, the whole lines before the break are given, with the fault."""
+    """Unpack gzip. Of a file cut off or damaged, the whole lines before the break come with the fault."""
     if not data.startswith(b"\x1f\x8b"):
         return data, []
     try:
@@ -130,54 +143,58 @@ def _json_rows(data: bytes, name: str) -> Iterator[Rows]:
 
 
 def _read_batch(lines: list[bytes], start: int) -> Rows | None:
-    """The quick way; None where a line is not an object or repeats a field, so that each has to be looked at."""
+    """The quick way; None where a line is no object or repeats a field, so that each has to be looked at."""
     try:
         rows = list(map(orjson.loads, lines))
     except ValueError:
         return None
     if set(map(type, rows)) != {dict}:
         return None
-    columns = _columns(rows)
-    if b"".join(lines).count(b'"') != _quotes_expected(rows, columns):
+    fields = sum(map(len, rows))
+    columns = _columns(rows, fields)
+    if b"".join(lines).count(b'"') != _quotes_expected(fields, columns):
         return None
     return Rows(columns, range(start + 1, start + 1 + len(rows)))
 
 
-def _columns(rows: list[dict]) -> dict[str, list]:
-    layouts = dict.fromkeys(map(tuple, rows))
-    names = dict.fromkeys(name for layout in layouts for name in layout)
-    if len(layouts) == 1:
-        return {name: list(map(itemgetter(name), rows)) for name in names}
-    return {name: [row.get(name, Missing.FIELD) for row in rows] for name in names}
+def _columns(rows: list[dict], fields: int) -> dict[str, Column]:
+    """`fields` is how many the rows have together: where it fits, no row has more than the first one has."""
+    names = list(rows[0]) if rows else []
+    if fields == len(names) * len(rows):
+        with suppress(KeyError):
+            return {name: Column(list(map(itemgetter(name), rows))) for name in names}
+    names = dict.fromkeys(chain.from_iterable(rows))
+    return {name: Column([row.get(name, Missing.FIELD) for row in rows]) for name in names}
 
 
-def _quotes_expected(rows: list[dict], columns: dict[str, list]) -> int:
+def _quotes_expected(fields: int, columns: dict[str, Column]) -> int:
     """How many quotation marks the lines of these columns hold, if no field is given twice in a line.
 
-    A parser keeps the last of two equal fields and says nothing; this count gives it away without a second parse.
-    It errs only to the safe side: nested values, or quotation marks spelt \\u0022, look like a repeated field.
+    A parser keeps the last of two equal fields and says nothing; this count gives it away without a second
+    parse. It errs only to the safe side: nested values, or marks spelt \\u0022, look like a repeated field.
     """
-    quotes = 2 * sum(map(len, rows))
-    for values in columns.values():
-        texts = [value for value in values if type(value) is str]
+    quotes = 2 * fields
+    for column in columns.values():
+        all_texts = column.types == {str}
+        texts = column.values if all_texts else [value for value in column.values if type(value) is str]
         quotes += 2 * len(texts) + "".join(texts).count('"')
     return quotes
 
 
 def _walk(lines: list[bytes], start: int, name: str, byte: int) -> Rows:
-    """The slow way: line by line, naming the place of whatever is off. `byte` is where the first line starts."""
-    rows, places, faults = [], [], []
-    starts = accumulate(map(len, lines), initial=byte)
-    full = [
-        (number, line, at) for number, (line, at) in enumerate(zip(lines, starts), start + 1) if line.strip()
-    ]
-    for number, line, at in full:
+    """The slow way: line by line, naming the place of what is off. `byte` is where the first line starts."""
+    rows, places, faults, blank = [], [], [], 0
+    for number, line in enumerate(lines, start + 1):
         try:
-            rows.append(_read_line(line, at))
-            places.append(number)
+            if line.strip():
+                rows.append(_read_line(line, byte))
+                places.append(number)
+            else:
+                blank += 1
         except _LineFault as fault:
             faults.append(Fault(fault.kind, f"{name}:{number}", fault.found))
-    return Rows(_columns(rows), places, faults, blank_lines=len(lines) - len(full))
+        byte += len(line)
+    return Rows(_columns(rows, sum(map(len, rows))), places, faults, blank_lines=blank)
 
 
 class _LineFault(Exception):
@@ -194,11 +211,9 @@ def _read_line(line: bytes, byte: int) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise _LineFault("invalid UTF-8", _bad_byte(error, byte)) from None
     except orjson.JSONDecodeError as error:
-        raise _LineFault(
-            "not JSON", f"{error.msg} (character {error.colno}) in {short(text.strip())}"
-        ) from None
+        raise _LineFault("not JSON", f"{error.msg} (character {error.colno}): {cut(text.strip())}") from None
     except RecursionError:
-        raise _LineFault("nested field", f"hundreds of levels in {short(text.strip())}") from None
+        raise _LineFault("nested field", f"hundreds of levels: {cut(text.strip())}") from None
     if not isinstance(row, dict):
         raise _LineFault("not JSON", f"expected an object, found {short(row)}")
     return row
@@ -232,16 +247,17 @@ def _csv_rows(data: bytes, name: str, task: Task) -> Rows:
     except csv.Error as error:
         faults.append(Fault("not CSV", f"{name}:{line}", str(error)))
     header = records[0] if records else []
-    if _header_faults(header, name, task):
-        return Rows(faults=faults + _header_faults(header, name, task))
+    of_header = _header_faults(header, name, task)
+    if of_header:
+        return Rows(faults=faults + of_header)
     faults += [
         Fault("not CSV", f"{name}:{place}", f"{len(record)} cells where the header has {len(header)}")
         for record, place in zip(records, places, strict=True)
         if record and len(record) != len(header)
     ]
     whole = [at for at, record in enumerate(records[1:], 1) if len(record) == len(header)]
-    columns = {field: [records[at][number] for at in whole] for number, field in enumerate(header)}
-    return Rows(_from_text(columns, task), [places[at] for at in whole], faults)
+    cells = {field: [records[at][number] for at in whole] for number, field in enumerate(header)}
+    return Rows(_from_text(cells, task), [places[at] for at in whole], faults)
 
 
 def _encoding_faults(data: bytes, name: str) -> list[Fault]:
@@ -257,7 +273,7 @@ def _encoding_faults(data: bytes, name: str) -> list[Fault]:
 
 def _header_faults(header: list[str], name: str, task: Task) -> list[Fault]:
     """Faults of a table's head, told once and not for every row."""
-    found = f"the columns are {short(', '.join(header), 200)}" if header else "there are no columns"
+    found = f"the columns are {cut(', '.join(header), 200)}" if header else "there are no columns"
     missing = [
         Fault("missing field", f"{name}:1", f"no {field}; {found}")
         for field in task.fields
@@ -267,19 +283,21 @@ def _header_faults(header: list[str], name: str, task: Task) -> list[Fault]:
     return missing + [Fault("repeated field", f"{name}:1", short(field)) for field in repeated]
 
 
-def _from_text(columns: dict[str, list], task: Task) -> dict[str, list]:
-    numbers = map(whole_number, columns["id"])
-    ids = [text if number is None else number for text, number in zip(columns["id"], numbers, strict=True)]
-    nullable = [field for field in (task.target_field, "label") if field in columns]
-    return columns | {"id": ids} | {field: [text or None for text in columns[field]] for field in nullable}
+def _from_text(cells: dict[str, list[str]], task: Task) -> dict[str, Column]:
+    numbers = map(whole_number, cells["id"])
+    ids = [text if number is None else number for text, number in zip(cells["id"], numbers, strict=True)]
+    nullable = [field for field in (task.target_field, "label") if field in cells]
+    typed = {"id": ids} | {field: [text or None for text in cells[field]] for field in nullable}
+    return {field: Column(values) for field, values in (cells | typed).items()}
 
 
 def _parquet_rows(data: bytes, name: str, task: Task) -> Rows:
     try:
         table = pyarrow.parquet.read_table(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
-        return Rows(faults=[Fault("not parquet", name, short(str(error)))])
+        return Rows(faults=[Fault("not parquet", name, cut(str(error)))])
     faults = _header_faults(table.column_names, name, task)
     if faults:
         return Rows(faults=faults)
-    return Rows(table.to_pydict(), range(1, table.num_rows + 1))
+    columns = {field: Column(values) for field, values in table.to_pydict().items()}
+    return Rows(columns, range(1, table.num_rows + 1))

@@ -1,19 +1,21 @@
-"""What the values of a file should be: column by column, row by row only where a column holds something else."""
+"""What the values of a file should be: checked by column, by row only where a column holds something else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import compress
+from types import NoneType
 
 import numpy as np
 import pyarrow as pa
 
-from competition_utils.data.parsing import Missing, Rows, short, whole_number
+from competition_utils.data.parsing import Column, Missing, Rows, short, whole_number
 from competition_utils.errors import Fault
 from competition_utils.tasks import Task
 
 LABELS = {0: 0, 1: 1, "0": 0, "1": 1, None: None, Missing.FIELD: None}
+RowFault = tuple[int, str, str]  # number of the row, kind of fault, what was found
 _TOLD_ELSEWHERE = {Missing, dict, list}  # types with a check of their own, which the other checks let pass
 
 # kind of fault → what it means. Rows with a fault of these kinds can be left out of a run that says so.
@@ -36,7 +38,7 @@ ROW_FAULTS = {
 
 @dataclass
 class Batch:
-    """The rows without a fault as a typed table, the places they stand at, further fields, and what was noticed."""
+    """Rows without a fault as a typed table, the places they stand at, further fields, what was noticed."""
 
     table: pa.Table
     places: np.ndarray
@@ -49,8 +51,8 @@ class Batch:
 
 
 def check_rows(rows: Rows, task: Task, name: str) -> Batch:
-    """Check the values of `rows` and give those that hold as a table (columns as `files.read_table` gives them)."""
-    absent = [Missing.FIELD] * len(rows.places)
+    """Check the values of `rows`; those without a fault become a table (columns as in `files.read_table`)."""
+    absent = Column([Missing.FIELD] * len(rows.places))
     columns = {field: rows.columns.get(field, absent) for field in (*task.fields, "label")} | rows.columns
     places = np.asarray(rows.places, dtype=np.int64)
     found = sorted(_row_faults(columns, task), key=lambda fault: fault[0])
@@ -58,17 +60,18 @@ def check_rows(rows: Rows, task: Task, name: str) -> Batch:
     if found:
         good = np.ones(len(places), dtype=bool)
         good[[row for row, _, _ in found]] = False
-        columns = {field: list(compress(values, good)) for field, values in columns.items()}
+        columns = {field: Column(list(compress(column.values, good))) for field, column in columns.items()}
         places = places[good]
+    extras = [field for field in rows.columns if field not in (*task.fields, "label")]
     return Batch(
         table=_typed(columns, task),
         places=places,
-        extras={field: columns[field] for field in rows.columns if field not in (*task.fields, "label")},
+        extras={field: columns[field].values for field in extras},
         faults=rows.faults + faults,
         notes=rows.notes,
         rows=len(rows.places),
         blank_lines=rows.blank_lines,
-        ids_as_text=sum(type(value) is str for value in columns["id"]),
+        ids_as_text=list(map(type, columns["id"].values)).count(str),
     )
 
 
@@ -92,83 +95,77 @@ def join_batches(batches: list[Batch]) -> Batch:
     )
 
 
-def _typed(columns: dict[str, list], task: Task) -> pa.Table:
+def _typed(columns: dict[str, Column], task: Task) -> pa.Table:
+    ids = columns["id"]
     texts = {
-        "task": columns["task"],
-        "language": columns["language"],
-        "origin_query": columns["origin_query"],
-        "origin_target": columns[task.target_field],
+        "task": "task",
+        "language": "language",
+        "origin_query": "origin_query",
+        "origin_target": task.target_field,
     }
     return pa.table(
         {
-            "id": pa.array(map(whole_number, columns["id"]), pa.int64()),
-            **{field: pa.array(values, pa.large_string()) for field, values in texts.items()},
-            "label": pa.array(map(LABELS.get, columns["label"]), pa.int8()),
+            "id": pa.array(map(whole_number, ids.values) if str in ids.types else ids.values, pa.int64()),
+            **{name: pa.array(columns[field].values, pa.large_string()) for name, field in texts.items()},
+            "label": pa.array(map(LABELS.get, columns["label"].values), pa.int8()),
         }
     )
 
 
-RowFault = tuple[int, str, str]  # row of the batch, kind, what was found
-
-
-def _row_faults(columns: dict[str, list], task: Task) -> Iterator[RowFault]:
+def _row_faults(columns: dict[str, Column], task: Task) -> Iterator[RowFault]:
     for field in task.fields:
         yield from _missing_faults(columns[field], field)
-    for field, values in columns.items():
-        yield from _nested_faults(values, field)
+    for field, column in columns.items():
+        yield from _nested_faults(column, field)
     yield from _id_faults(columns["id"])
     yield from _task_faults(columns["task"], task)
     yield from _text_faults(columns["language"], "language", {str})
     yield from _text_faults(columns["origin_query"], "origin_query", {str})
-    yield from _text_faults(columns[task.target_field], task.target_field, {str, type(None)})
+    yield from _text_faults(columns[task.target_field], task.target_field, {str, NoneType})
     yield from _label_faults(columns["label"])
 
 
-def _types(values: list) -> set[type]:
-    return set(map(type, values)) - _TOLD_ELSEWHERE
+def _missing_faults(column: Column, field: str) -> Iterator[RowFault]:
+    if Missing in column.types:
+        for row, value in enumerate(column.values):
+            if value is Missing.FIELD:
+                yield row, "missing field", f"no {field}"
 
 
-def _missing_faults(values: list, field: str) -> Iterator[RowFault]:
-    if Missing in set(map(type, values)):
-        yield from (
-            (row, "missing field", f"no {field}")
-            for row, value in enumerate(values)
-            if value is Missing.FIELD
-        )
-
-
-def _nested_faults(values: list, field: str) -> Iterator[RowFault]:
-    if set(map(type, values)) & {dict, list}:
-        for row, value in enumerate(values):
+def _nested_faults(column: Column, field: str) -> Iterator[RowFault]:
+    if column.types & {dict, list}:
+        for row, value in enumerate(column.values):
             if type(value) in (dict, list):
                 yield row, "nested field", f"{field}: {short(value)}"
 
 
-def _id_faults(values: list) -> Iterator[RowFault]:
-    for row, value in enumerate(values):
+def _id_faults(column: Column) -> Iterator[RowFault]:
+    if column.types == {int} and -(2**63) <= min(column.values) <= max(column.values) < 2**63:
+        return
+    for row, value in enumerate(column.values):
         if type(value) not in _TOLD_ELSEWHERE and whole_number(value) is None:
             yield row, "bad id", short(value)
 
 
-def _task_faults(values: list, task: Task) -> Iterator[RowFault]:
-    if _types(values) <= {str} and set(map(str, values)) == {task.name}:
+def _task_faults(column: Column, task: Task) -> Iterator[RowFault]:
+    if column.types == {str} and set(column.values) == {task.name}:
         return
-    for row, value in enumerate(values):
+    for row, value in enumerate(column.values):
         if type(value) not in _TOLD_ELSEWHERE and value != task.name:
             yield row, "wrong task", f"expected {task.name}, found {short(value)}"
 
 
-def _text_faults(values: list, field: str, allowed: set[type]) -> Iterator[RowFault]:
-    if not _types(values) <= allowed:
-        for row, value in enumerate(values):
+def _text_faults(column: Column, field: str, allowed: set[type]) -> Iterator[RowFault]:
+    if not column.types <= allowed:
+        for row, value in enumerate(column.values):
             if type(value) not in allowed | _TOLD_ELSEWHERE:
                 yield row, "not text", f"{field}: {short(value)}"
 
 
-def _label_faults(values: list) -> Iterator[RowFault]:
-    plain = {int, str, type(None)}  # by type first: True and 1.0 equal 1
-    if _types(values) <= plain and {v for v in values if type(v) in plain} <= LABELS.keys():
+def _label_faults(column: Column) -> Iterator[RowFault]:
+    plain = {int, str, NoneType, Missing}  # by type first: True and 1.0 equal 1
+    if column.types <= plain and set(column.values) <= LABELS.keys():
         return
-    for row, value in enumerate(values):
+    for row, value in enumerate(column.values):
         if type(value) not in _TOLD_ELSEWHERE and (type(value) not in plain or value not in LABELS):
             yield row, "bad label", short(value)

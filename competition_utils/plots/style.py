@@ -58,9 +58,7 @@ def use() -> None:
     )
 
 
-def new_figure(
-    width: float = 9, height: float = 4.5, rows: int = 1, cols: int = 1
-) -> tuple[Figure, Axes | np.ndarray]:
+def new_figure(width: float = 9, height: float = 4.5, rows: int = 1, cols: int = 1) -> tuple[Figure, Axes | np.ndarray]:
     """A figure in the house's style, `width` × `height` inches, and its axes (an array when several).
 
     Made without pyplot, so that nothing stays open in a long run; a notebook shows it as the cell's value.
