@@ -158,7 +158,7 @@ def verified(folder: Path, sources: Mapping[str, Path]) -> pd.DataFrame:
     tasks = [TASKS[name] for name in sources]
     told = []
     for task in tasks:
-        predictions = pd.read_csv(folder / csv_name(task), usecols=["prediction"])["prediction"]
+        predictions = pd.read_csv(folder / csv_name(task))["prediction"]
         files = [folder / lines_name(task), folder / csv_name(task)]
         told += [(file.name, len(predictions), predictions.mean(), file.stat().st_size) for file in files]
     told.append((ZIP_NAME, np.nan, np.nan, (folder / ZIP_NAME).stat().st_size))

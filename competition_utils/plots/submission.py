@@ -17,7 +17,7 @@ BINS = np.linspace(0, 1, 41)
 def positive_shares(decisions: Mapping[str, pd.DataFrame], split: str) -> Figure:
     """Share of pairs called relevant by language, in `split` and in validation, a panel a task.
 
-    `decisions`: task name → `language, split, prediction` 0/1. Languages without validation rows have one dot.
+    `decisions`: task name → `language, split, prediction` 0/1. One dot where a language has no validation rows.
     """
     figure, panels = _panels(decisions)
     for (task, table), ax in zip(decisions.items(), panels, strict=True):

@@ -1,4 +1,4 @@
-"""The five notebooks on a very small sample: an unbroken run, and one that is killed in stage 3 and resumed."""
+"""The five notebooks on a very small sample: an unbroken run, and one killed in stage 3 and resumed."""
 
 from __future__ import annotations
 
