@@ -26,7 +26,8 @@ from competition_utils.models.device import look_at_machine, wants_unsloth
 from competition_utils.models.model_card import best_evaluation, write_card
 from competition_utils.storage import read_json, write_json, write_text
 
-ADAPTER, MERGED, TOKENIZER, FACTS, CARD = "adapter", "merged", "tokenizer", "decoder.json", "README.md"
+ADAPTER, MERGED, TOKENIZER = "adapter", "merged", "tokenizer"
+FACTS, CARD, REPORT = "decoder.json", "README.md", "report.json"
 
 
 class DecoderModel(RelevanceModel):
@@ -40,9 +41,7 @@ class DecoderModel(RelevanceModel):
         self.config = DecoderSettings.read(settings)
         missing = [name for name in self.config.trackers if find_spec(name) is None]
         if missing:
-            raise UserError(
-                f"trackers: expected the packages {', '.join(missing)}, found none. Install or drop them."
-            )
+            raise UserError(f"trackers: expected the packages {', '.join(missing)}, found none. Install or drop them.")
         self.folder: Path | None = None
         self._decoder: decoder_fit.Decoder | None = None
 
@@ -57,9 +56,7 @@ class DecoderModel(RelevanceModel):
         self.folder, self._decoder = work_dir / "fitted", None
         if self._wants_children():
             return launch.fit_in_children(self.config, train, valid, work_dir=work_dir, seed=seed)
-        self._decoder, report = decoder_fit.fit_decoder(
-            self.config, train, valid, work_dir=work_dir, seed=seed
-        )
+        self._decoder, report = decoder_fit.fit_decoder(self.config, train, valid, work_dir=work_dir, seed=seed)
         report.seconds = time.monotonic() - start
         if launch.is_first_process():
             self._write_fitted(train, valid, report)
@@ -70,9 +67,7 @@ class DecoderModel(RelevanceModel):
     def score(self, pairs: pd.DataFrame) -> np.ndarray:
         """See `RelevanceModel.score`."""
         if self.folder is None:
-            raise UserError(
-                "score: expected a fitted decoder, found one without weights. Call fit, or load a folder."
-            )
+            raise UserError("score: expected a fitted decoder, found one without weights. Call fit, or load a folder.")
         if self._wants_children():
             return launch.score_in_children(self.folder, pairs, self.config)
         self._decoder = self._decoder or self._open()
@@ -90,7 +85,8 @@ class DecoderModel(RelevanceModel):
         `model.json`."""
         if self.folder is None:
             raise UserError("save: expected a fitted decoder, found one without weights. Call fit first.")
-        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("model.json"), dirs_exist_ok=True)
+        left = shutil.ignore_patterns("model.json", REPORT)  # the report tells times, which no two fits share
+        shutil.copytree(self.folder, folder, ignore=left, dirs_exist_ok=True)
         self.save_settings(folder)
 
     @classmethod
@@ -126,9 +122,7 @@ class DecoderModel(RelevanceModel):
 
     def _fitted(self, name: str) -> Path:
         if self.folder is None or not (self.folder / name).exists():
-            raise UserError(
-                f"decoder: expected {name} in {self.folder}, found none. Give a folder that a fit wrote."
-            )
+            raise UserError(f"decoder: expected {name} in {self.folder}, found none. Give a folder that a fit wrote.")
         return self.folder / name
 
     def _base_name(self) -> str:
@@ -136,6 +130,7 @@ class DecoderModel(RelevanceModel):
         return str(self._fitted(MERGED)) if merged else self.config.model
 
     def _open(self) -> decoder_fit.Decoder:
+        decoder_load.free_memory()  # of a model that was let go just before, as between a fit and its scoring
         merged = read_json(self._fitted(FACTS))["merged"]
         decoder = decoder_fit.open_decoder(self.config, self._base_name(), adapter=not merged)
         if merged:
@@ -177,5 +172,5 @@ class DecoderModel(RelevanceModel):
             report=report,
         )
         write_text(self.folder / CARD, card)
-        write_json(self.folder / "report.json", report.as_dict())
+        write_json(self.folder / REPORT, report.as_dict())
         self.save_settings(self.folder)

@@ -148,9 +148,7 @@ def _label(table: pd.DataFrame, writer: PromptWriter, config: DecoderSettings) -
     """The table as `Labelled`, and a sentence on its lengths."""
     from competition_utils.models.decoder_rows import Labelled, row_weights  # after Unsloth
 
-    labels = (
-        pd.to_numeric(table["label"], errors="coerce") if "label" in table else pd.Series(np.nan, table.index)
-    )
+    labels = pd.to_numeric(table["label"], errors="coerce") if "label" in table else pd.Series(np.nan, table.index)
     if not labels.isin([0, 1]).all():
         wrong = int((~labels.isin([0, 1])).sum())
         raise UserError(f"training table: expected label 0 or 1 in every row, found {wrong:,} rows without.")
@@ -166,9 +164,7 @@ def hash_of_rows(*tables: pd.DataFrame) -> str:
     digest = hashlib.sha256()
     for table in tables:
         columns = [name for name in [*PAIR_COLUMNS, "label", "weight"] if name in table]
-        digest.update(
-            pd.util.hash_pandas_object(table[columns].astype("str"), index=False).to_numpy().tobytes()
-        )
+        digest.update(pd.util.hash_pandas_object(table[columns].astype("str"), index=False).to_numpy().tobytes())
     return digest.hexdigest()
 
 

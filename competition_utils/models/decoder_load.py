@@ -7,6 +7,7 @@ else: the full output would be 262,144 columns at every position for Gemma 3.
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import types
 import warnings
@@ -55,9 +56,7 @@ def prepare(settings: DecoderSettings) -> DeviceChoice:
     must come before transformers, TRL and PEFT, which it patches."""
     machine = look_at_machine()
     if wants_unsloth(machine, settings.device, settings.backend):
-        os.environ.setdefault(
-            "UNSLOTH_COMPILE_LOCATION", str(Path.home() / ".cache" / "unsloth_compiled_cache")
-        )
+        os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(Path.home() / ".cache" / "unsloth_compiled_cache"))
         import unsloth  # noqa: F401
     return choose_device(
         machine,
@@ -143,9 +142,7 @@ def _load_plain(name: str, choice: DeviceChoice, fsdp: bool) -> Any:
     if not fsdp:
         options["device_map"] = {"": own_gpu() if choice.device == "cuda" else "cpu"}
     loader = AutoModelForCausalLM
-    if (
-        config.model_type == "gemma3"
-    ):  # text and images: take the text part, whichever way its weights are named
+    if config.model_type == "gemma3":  # text and images: take the text part, whichever way its weights are named
         loader = Gemma3ForCausalLM
         options |= {"config": config.get_text_config(), "key_mapping": GEMMA3_TEXT_PART}
     model = _from_hub(
@@ -184,6 +181,15 @@ def add_adapter(model: Any, settings: DecoderSettings, choice: DeviceChoice, *, 
 
     set_seed(seed)  # PEFT draws A from torch's generator
     return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **options))
+
+
+def free_memory() -> None:
+    """Give GPU memory back that no living model holds; trainers refer to themselves, so collection must run."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def base_of(model: Any) -> Any:
@@ -260,14 +266,10 @@ def load_adapter(model: Any, folder: Path) -> None:
     from peft.utils import load_peft_weights
 
     if not (folder / LABEL_ROWS).is_file():
-        raise UserError(
-            f"adapter: expected {folder / LABEL_ROWS}, found none. Give the folder of a fitted decoder."
-        )
+        raise UserError(f"adapter: expected {folder / LABEL_ROWS}, found none. Give the folder of a fitted decoder.")
     found, expected = PeftConfig.from_pretrained(str(folder)).r, model.peft_config["default"].r
     if found != expected:
-        raise UserError(
-            f"adapter: expected rank {expected}, found {found} in {folder}. Set `lora_rank: {found}`."
-        )
+        raise UserError(f"adapter: expected rank {expected}, found {found} in {folder}. Set `lora_rank: {found}`.")
     set_peft_model_state_dict(model, load_peft_weights(str(folder), device="cpu"))
     load_label_rows(model, folder)
 

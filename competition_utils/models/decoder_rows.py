@@ -55,9 +55,7 @@ def training_table(data: Labelled, label_ids: tuple[int, int]) -> Dataset:
     ids = np.asarray(label_ids)[data.labels].tolist()
     table = {
         "input_ids": [[*prompt, label] for prompt, label in zip(data.prompts, ids, strict=True)],
-        "labels": [
-            [IGNORED] * len(prompt) + [label] for prompt, label in zip(data.prompts, ids, strict=True)
-        ],
+        "labels": [[IGNORED] * len(prompt) + [label] for prompt, label in zip(data.prompts, ids, strict=True)],
         "weight": data.weights.tolist(),
     }
     dataset = Dataset.from_dict(table)

@@ -62,9 +62,7 @@ def _text_or_none(value: Any) -> str | None:
 
 
 def _class_weights(value: Any) -> str | None:
-    pair = (
-        isinstance(value, list | tuple) and len(value) == 2 and all(_is_number(one, 0, 1e6) for one in value)
-    )
+    pair = isinstance(value, list | tuple) and len(value) == 2 and all(_is_number(one, 0, 1e6) for one in value)
     right = pair or (isinstance(value, str) and value in ("none", "balanced"))
     return None if right else "none, balanced, or two weights (label 0, label 1)"
 
@@ -166,9 +164,7 @@ def _wrong(name: str, expected: str, found: Any) -> Fault:
 
 def _unknown(name: str, known: Mapping[str, Any]) -> Fault:
     near = get_close_matches(name, known, n=1)
-    return Fault(
-        "unknown setting", f"decoder.{name}", f"did you mean {near[0]}?" if near else "no such setting"
-    )
+    return Fault("unknown setting", f"decoder.{name}", f"did you mean {near[0]}?" if near else "no such setting")
 
 
 def _batch_faults(settings: DecoderSettings) -> list[Fault]:

@@ -60,9 +60,7 @@ def pair_loss(model: Any, batch: dict[str, Any], label_smoothing: float) -> torc
 def validation_figures(scores: np.ndarray, data: Labelled) -> dict[str, float]:
     """`f1` at the best threshold (mean over tasks, each with its own, as the competition scores), `auc`,
     `loss`."""
-    f1 = [
-        best_f1(data.labels[rows], scores[rows]) for rows in (data.tasks == t for t in np.unique(data.tasks))
-    ]
+    f1 = [best_f1(data.labels[rows], scores[rows]) for rows in (data.tasks == t for t in np.unique(data.tasks))]
     both = len(np.unique(data.labels)) == 2
     return {
         "f1": float(np.mean(f1)),
@@ -188,9 +186,7 @@ def last_whole_checkpoint(folder: Path) -> str | None:
     return None
 
 
-def choose_micro_batch(
-    model: Any, settings: DecoderSettings, choice: DeviceChoice, data: Labelled, pad_id: int
-) -> Fit:
+def choose_micro_batch(model: Any, settings: DecoderSettings, choice: DeviceChoice, data: Labelled, pad_id: int) -> Fit:
     """The micro-batch and checkpointing for this model and memory; tried on CUDA, a fixed size on a CPU."""
     choices = candidates(settings.rows_per_process, settings.micro_batch, settings.gradient_checkpointing)
     if choice.device != "cuda":

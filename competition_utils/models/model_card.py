@@ -58,9 +58,7 @@ def write_card(
         data_hash=data_hash,
         scores=_table(("figure", "value"), best_evaluation(report).items()),
         settings=_table(("setting", "value"), settings.items()),
-        notes="\n".join(
-            f"- {note}" for note in [f"seed {report.seed}, {report.seconds:.0f} s", *report.notes]
-        ),
+        notes="\n".join(f"- {note}" for note in [f"seed {report.seed}", *report.notes]),
     )
 
 
@@ -72,10 +70,5 @@ def best_evaluation(report: FitReport) -> dict[str, float]:
 
 def _table(head: tuple[str, str], rows: Any) -> str:
     lines = [f"| {head[0]} | {head[1]} |", "| --- | --- |"]
-    values = [
-        (name, f"{value:.4f}" if isinstance(value, float) and value >= 1e-3 else value)
-        for name, value in rows
-    ]
-    return (
-        "\n".join(lines + [f"| {name} | {value} |" for name, value in values]) if values else "none were made"
-    )
+    values = [(name, f"{value:.4f}" if isinstance(value, float) and value >= 1e-3 else value) for name, value in rows]
+    return "\n".join(lines + [f"| {name} | {value} |" for name, value in values]) if values else "none were made"

@@ -39,9 +39,7 @@ INSTRUCTIONS = {
 TARGET_NAMES = {"QC": "Category", "QI": "Product"}
 # (negative, positive), the first pair that the tokenizer writes as one token each is taken.
 LABEL_WORDS = (("no", "yes"), ("No", "Yes"), ("0", "1"), ("B", "A"))
-PLACE = (
-    "\u2063pair\u2063"  # stands for the pair while the frame is rendered; an invisible mark no template has
-)
+PLACE = "\u2063pair\u2063"  # stands for the pair while the frame is rendered; an invisible mark no template has
 ROWS_AT_ONCE = 10_000
 
 
@@ -69,8 +67,8 @@ class LengthReport:
 
     def sentence(self) -> str:
         return (
-            f"{self.rows:,} prompts of {self.mean:.0f} tokens on average, 99% up to {self.percentile_99}, "
-            f"longest {self.longest}; {self.shortened:,} shortened to {self.max_length}, {self.over:,} over it "
+            f"{self.rows:,} prompts of {self.mean:.0f} tokens on average, 99% up to {self.percentile_99},"
+            f" longest {self.longest}; {self.shortened:,} shortened to {self.max_length}, {self.over:,} over it "
             "because of the query alone"
         )
 
@@ -99,9 +97,7 @@ def _encode(tokenizer: Any, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def find_label_words(
-    tokenizer: Any, frame_end: str, candidates: Sequence[tuple[str, str]] = LABEL_WORDS
-) -> LabelWords:
+def find_label_words(tokenizer: Any, frame_end: str, candidates: Sequence[tuple[str, str]] = LABEL_WORDS) -> LabelWords:
     """The first (negative, positive) pair whose words are one token each right after `frame_end`.
 
     Raises UserError where none is.
@@ -141,9 +137,7 @@ def render_frame(tokenizer: Any, instruction: str) -> tuple[str, str]:
 
 def _render(tokenizer: Any, messages: list[dict[str, str]]) -> str:
     # Qwen 3 would think first; templates without the switch ignore it.
-    return tokenizer.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
-    )
+    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, enable_thinking=False)
 
 
 class PromptWriter:
@@ -165,16 +159,10 @@ class PromptWriter:
         self.tokenizer, self.max_length = tokenizer, max_length
         self.translation, self.tags = translation, tuple(tags)
         _, frame_end = render_frame(tokenizer, INSTRUCTIONS["QC"])
-        self.label_words = find_label_words(
-            tokenizer, frame_end, (label_words,) if label_words else LABEL_WORDS
-        )
+        self.label_words = find_label_words(tokenizer, frame_end, (label_words,) if label_words else LABEL_WORDS)
         answers = {"yes": self.label_words.positive, "no": self.label_words.negative}
-        self.frames = {
-            task: render_frame(tokenizer, text.format(**answers)) for task, text in INSTRUCTIONS.items()
-        }
-        special = sorted(
-            set(tokenizer.all_special_tokens) | set(tokenizer.get_added_vocab()), key=len, reverse=True
-        )
+        self.frames = {task: render_frame(tokenizer, text.format(**answers)) for task, text in INSTRUCTIONS.items()}
+        special = sorted(set(tokenizer.all_special_tokens) | set(tokenizer.get_added_vocab()), key=len, reverse=True)
         self._unwanted = "|".join([*map(re.escape, special), r"\s+"])
 
     def texts(self, pairs: pd.DataFrame) -> pd.Series:
@@ -257,9 +245,7 @@ class PromptWriter:
 
     def _cut_targets(self, lines: pd.DataFrame, rows: np.ndarray, ids: list[list[int]]) -> None:
         targets = lines["target"].iloc[rows].tolist()
-        spans = self.tokenizer(targets, add_special_tokens=False, return_offsets_mapping=True)[
-            "offset_mapping"
-        ]
+        spans = self.tokenizer(targets, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
         tasks = lines["task"].iloc[rows].tolist()
         cut = []
         for row, text, task, span in zip(rows, targets, tasks, spans, strict=True):

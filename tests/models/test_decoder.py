@@ -87,12 +87,10 @@ def test_a_folder_holds_no_pickle_and_a_card_with_data_settings_and_scores(fitte
     assert facts["data_sha256"] in card and "| learning_rate | 0.0050 |" in card and "| valid_f1 |" in card
 
 
-def test_history_has_loss_and_f1_by_step(fitted, tmp_path):
-    fitted("qwen2", "head").save(tmp_path)
-    history = pd.DataFrame(json.loads((tmp_path / "report.json").read_text())["history"])
-    assert {"stage", "step", "epoch", "loss", "learning_rate", "valid_f1", "valid_auc", "valid_loss"} == set(
-        history
-    )
+def test_history_has_loss_and_f1_by_step(fitted):
+    report = json.loads((fitted("qwen2", "head").folder / "report.json").read_text())
+    history = pd.DataFrame(report["history"])
+    assert {"stage", "step", "epoch", "loss", "learning_rate", "valid_f1", "valid_auc", "valid_loss"} == set(history)
 
 
 # Each pair by itself
@@ -111,9 +109,7 @@ def test_left_right_and_no_padding_agree(fitted, family):
     decoder.score(toy_pairs(1))
     loaded, prompts = decoder._decoder, decoder._decoder.writer.write(toy_pairs(24, 3)).ids
     sides = [
-        score_prompts(
-            loaded.model, prompts, pad_id=loaded.tokenizer.pad_token_id, token_budget=10**6, side=side
-        )
+        score_prompts(loaded.model, prompts, pad_id=loaded.tokenizer.pad_token_id, token_budget=10**6, side=side)
         for side in ("left", "right")
     ]
     with torch.inference_mode():
@@ -168,9 +164,7 @@ def test_the_text_part_of_a_multimodal_gemma_3_is_taken(models, tmp_path, naming
     decoder = open_decoder(DecoderSettings.read(toy_settings(folder)), str(folder))
     assert type(decoder_load.base_of(decoder.model)).__name__ == "Gemma3ForCausalLM"
     prompts = expected.writer.write(toy_pairs(4)).ids
-    first, second = (
-        score_prompts(one.model, prompts, pad_id=0, token_budget=4096) for one in (expected, decoder)
-    )
+    first, second = (score_prompts(one.model, prompts, pad_id=0, token_budget=4096) for one in (expected, decoder))
     np.testing.assert_allclose(first, second, atol=1e-6)
 
 
@@ -274,9 +268,7 @@ def test_on_a_gpu_it_learns_is_reloaded_and_merged(tmp_path, family, objective, 
     unseen = toy_pairs(96, 2)
     scores = decoder.score(unseen)
     assert best_f1(unseen["label"].to_numpy(), scores) >= 0.95
-    np.testing.assert_allclose(
-        DecoderModel.load(tmp_path / "fit" / "fitted").score(unseen), scores, atol=1e-2
-    )
+    np.testing.assert_allclose(DecoderModel.load(tmp_path / "fit" / "fitted").score(unseen), scores, atol=1e-2)
     alone = np.concatenate([decoder.score(unseen.iloc[[row]]) for row in range(4)])
     np.testing.assert_allclose(alone, scores[:4], atol=1e-2)
     if not four_bit:
@@ -289,9 +281,7 @@ def test_on_a_gpu_a_killed_training_goes_on_to_the_same_loss(tmp_path, backend):
     model = build_tiny(tmp_path / "model", "qwen2", dtype="bfloat16")
     reports = {}
     for name in ("unbroken", "resumed"):
-        decoder = DecoderModel(
-            toy_settings(model, backend=backend, device="cuda", evaluate_every=3, epochs=1)
-        )
+        decoder = DecoderModel(toy_settings(model, backend=backend, device="cuda", evaluate_every=3, epochs=1))
         if name == "resumed":  # as a kill leaves it: checkpoints, but not what comes after the last of them
             decoder.fit(toy_pairs(128), toy_pairs(32, 1), work_dir=tmp_path / name, seed=0)
             _remove_the_end(tmp_path / name)

@@ -151,9 +151,7 @@ def test_loss_is_the_weighted_cross_entropy_between_the_two_words():
     batch = {"classes": torch.tensor([1, 0]), "weights": torch.tensor([1.0, 0.5])}
     expected = (-math.log(0.75) - 0.5 * math.log(0.25)) / 2
     assert pair_loss(model, batch, label_smoothing=0.0).item() == pytest.approx(expected)
-    smoothed = (-0.9 * math.log(0.75) - 0.1 * math.log(0.25)) - 0.5 * (
-        0.9 * math.log(0.25) + 0.1 * math.log(0.75)
-    )
+    smoothed = (-0.9 * math.log(0.75) - 0.1 * math.log(0.25)) - 0.5 * (0.9 * math.log(0.25) + 0.1 * math.log(0.75))
     assert pair_loss(model, batch, label_smoothing=0.2).item() == pytest.approx(smoothed / 2)
 
 
@@ -238,9 +236,7 @@ def test_loss_does_not_depend_on_the_micro_batch_checkpointing_or_padding(models
         "checkpointing": {"micro_batch": 16, "gradient_checkpointing": True},
         "padding_free": {"micro_batch": 16, "batching": "padding_free"},
     }.items():
-        assert losses(fit(models["qwen2"], tmp_path / name, **others)[1]) == pytest.approx(whole, abs=2e-3), (
-            name
-        )
+        assert losses(fit(models["qwen2"], tmp_path / name, **others)[1]) == pytest.approx(whole, abs=2e-3), name
 
 
 # Going on
@@ -263,9 +259,7 @@ def kill_at(monkeypatch, step):
 
 
 @pytest.mark.parametrize(("family", "objective"), [("gemma3", "head"), ("qwen2", "label_token")])
-def test_a_killed_training_goes_on_to_the_same_losses_and_scores(
-    models, tmp_path, monkeypatch, family, objective
-):
+def test_a_killed_training_goes_on_to_the_same_losses_and_scores(models, tmp_path, monkeypatch, family, objective):
     same = {"objective": objective, "epochs": 2, "lora_dropout": 0.1, "evaluate_every": 3}
     unbroken, expected = fit(models[family], tmp_path / "unbroken", **same)
     with monkeypatch.context() as patched:
@@ -337,9 +331,7 @@ def test_two_stages_are_trained_and_numbered_and_the_first_helps(models, tmp_pat
     valid = toy_pairs(32, 1, task="QC")
     few = both[(both["task"] == "QI") | (both.index < 64)]
     alone = fit(models["qwen2"], tmp_path / "alone", train=few[few["task"] == "QC"], valid=valid)[1]
-    two = fit(
-        models["qwen2"], tmp_path / "two", train=few, valid=valid, training="two_stage", first_stage_epochs=3
-    )[1]
+    two = fit(models["qwen2"], tmp_path / "two", train=few, valid=valid, training="two_stage", first_stage_epochs=3)[1]
     assert {row["stage"] for row in two.history} == {1, 2}
     assert two.history[-1]["valid_f1"] > alone.history[-1]["valid_f1"]
 
@@ -382,9 +374,7 @@ def test_start_from_another_rank_is_refused(models, tmp_path):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_before_training_both_objectives_give_what_the_prompt_already_points_at(models, family):
     decoders = [
-        open_decoder(
-            DecoderSettings.read(toy_settings(models[family], objective=objective)), str(models[family])
-        )
+        open_decoder(DecoderSettings.read(toy_settings(models[family], objective=objective)), str(models[family]))
         for objective in ("label_token", "head")
     ]
     prompt = torch.tensor([decoders[0].writer.write(toy_pairs(1)).ids[0]])
@@ -400,9 +390,7 @@ def test_only_a_heads_label_rows_are_trained(models):
         config = DecoderSettings.read(toy_settings(models["qwen2"], objective=objective))
         model = open_decoder(config, str(models["qwen2"])).model
         return {
-            name.split(".")[-1]
-            for name, one in model.named_parameters()
-            if one.requires_grad and "lora" not in name
+            name.split(".")[-1] for name, one in model.named_parameters() if one.requires_grad and "lora" not in name
         }
 
     assert trained("label_token") == set()

@@ -46,9 +46,7 @@ def test_flash_attention_is_taken_where_it_is_installed():
     assert choose(machine).attention == "flash_attention_2"
 
 
-@pytest.mark.parametrize(
-    ("family", "dtype"), [("gemma3", "float32"), ("gemma3_text", "float32"), ("qwen2", "float16")]
-)
+@pytest.mark.parametrize(("family", "dtype"), [("gemma3", "float32"), ("gemma3_text", "float32"), ("qwen2", "float16")])
 def test_gemma_3_never_runs_in_float16_which_it_overflows(family, dtype):
     assert choose(T4, family).dtype == dtype
 
@@ -58,9 +56,7 @@ def test_gemma_3_refuses_float16_even_when_asked():
 
 
 def test_wishes_are_taken_as_given():
-    choice = choose(
-        H100, device="cpu", backend="transformers", dtype="bfloat16", attention="eager", four_bit=True
-    )
+    choice = choose(H100, device="cpu", backend="transformers", dtype="bfloat16", attention="eager", four_bit=True)
     assert (choice.device, choice.dtype, choice.attention, choice.four_bit) == (
         "cpu",
         "bfloat16",

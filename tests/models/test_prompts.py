@@ -35,9 +35,7 @@ def only_text(writer, **others):
 
 
 def test_category_levels_are_spelt_out_and_a_comma_before_a_space_stays_in_its_level():
-    paths = pd.Series(
-        ["beauty & health,skin care", "automobiles, parts & accessories,car lights,signal lamp"]
-    )
+    paths = pd.Series(["beauty & health,skin care", "automobiles, parts & accessories,car lights,signal lamp"])
     assert spell_out_levels(paths).tolist() == [
         "beauty & health > skin care",
         "automobiles, parts & accessories > car lights > signal lamp",
