@@ -272,6 +272,19 @@ def trainer_arguments(
 
 
 def train_stage(
+    decoder: Decoder, settings: DecoderSettings, *, folder: Path, **data: Any
+) -> tuple[list[dict[str, float]], Fit]:
+    """Train the model in place, going on from the last whole checkpoint in `folder`; takes what `make_trainer` takes.
+
+    With `valid`, the model ends as it was at its best F1. Gives the history and the micro-batch; history rows hold
+    `step, epoch`, then `loss, learning_rate` or `valid_f1, valid_auc, valid_loss`.
+    """
+    trainer, fit = make_trainer(decoder, settings, folder=folder, **data)
+    trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
+    return history_rows(trainer.state.log_history), fit
+
+
+def make_trainer(
     decoder: Decoder,
     settings: DecoderSettings,
     *,
@@ -280,14 +293,9 @@ def train_stage(
     epochs: float,
     folder: Path,
     seed: int,
-) -> tuple[list[dict[str, float]], Fit]:
-    """Train the model in place, going on from the last whole checkpoint in `folder`; gives the history and
-    the batch.
-
-    With `valid`, the model ends as it was at its best F1. History rows: `step, epoch`, then `loss,
-    learning_rate` or `valid_f1, valid_auc, valid_loss`.
-    """
-    model, tokenizer, choice = decoder.model, decoder.tokenizer, decoder.choice
+) -> tuple[PairTrainer, Fit]:
+    """A trainer for these rows, ready to start, and the micro-batch that fits. Raises UserError for rows without label."""
+    model, choice = decoder.model, decoder.choice
     label_ids, pad_id = decoder.writer.label_words.ids, decoder.tokenizer.pad_token_id
     table = training_table(train, label_ids)
     fit = choose_micro_batch(model, settings, choice, train, pad_id)
@@ -299,7 +307,7 @@ def train_stage(
         dtype=choice.dtype,
         valid=valid,
         model=model,
-        processing_class=tokenizer,
+        processing_class=decoder.tokenizer,
         train_dataset=table,
         eval_dataset=training_table(valid, label_ids) if evaluates else None,
         data_collator=Collator(label_ids[1], pad_id, settings.batching == "padding_free"),
@@ -309,8 +317,7 @@ def train_stage(
         ),
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
-    return history_rows(trainer.state.log_history), fit
+    return trainer, fit
 
 
 def history_rows(log: list[dict[str, float]]) -> list[dict[str, float]]:

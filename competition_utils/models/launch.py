@@ -70,13 +70,11 @@ def command(job: Path, settings: DecoderSettings) -> list[str]:
         "--main_process_port",
         "0",
     ]
-    if not _has_gpu(settings):
-        line += ["--cpu"]
-    elif settings.parallel == "fsdp":
+    if settings.parallel == "fsdp" and settings.processes > 1:
         line += ["--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"]
         line += ["--fsdp_state_dict_type", "FULL_STATE_DICT", "--fsdp_cpu_ram_efficient_loading", "false"]
     elif settings.processes > 1:
-        line += ["--multi_gpu"]
+        line += ["--multi_gpu"]  # on a CPU too: `--cpu` would start one process only
     return [*line, "-m", "competition_utils.models.launch", str(job)]
 
 
@@ -94,6 +92,7 @@ def _run(job: dict[str, Any], place: Path, settings: DecoderSettings) -> None:
     package = str(Path(competition_utils.__file__).parents[1])
     paths = os.pathsep.join(path for path in (package, os.environ.get("PYTHONPATH")) if path)
     environment = os.environ | {CHILD: "1", "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
+    environment |= {} if _has_gpu(settings) else {"ACCELERATE_USE_CPU": "true"}
     last: deque[str] = deque(maxlen=LAST_LINES)
     line = command(place / "job.json", settings)
     with subprocess.Popen(

@@ -25,18 +25,16 @@ def command(place, **settings):
     return launch.command(place / "job.json", DecoderSettings.read({"model": "tiny"} | settings))
 
 
-def test_processes_on_a_cpu_are_started_by_accelerate_with_this_python(tmp_path):
-    line = command(tmp_path, processes=2, device="cpu")
+def test_children_are_started_by_accelerate_with_this_python(tmp_path):
+    line = command(tmp_path, processes=2)
     assert line[:3] == [sys.executable, "-m", "accelerate.commands.launch"]
-    assert line[line.index("--num_processes") + 1] == "2"
-    assert "--cpu" in line and "--use_fsdp" not in line
+    assert line[line.index("--num_processes") + 1] == "2" and "--multi_gpu" in line
     assert line[-3:] == ["-m", "competition_utils.models.launch", str(tmp_path / "job.json")]
 
 
-def test_sharding_over_gpus_is_asked_for_by_a_setting(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, "_has_gpu", lambda settings: True)
-    assert "--use_fsdp" in command(tmp_path, processes=2, parallel="fsdp")
-    assert "--multi_gpu" in command(tmp_path, processes=2, parallel="ddp")
+def test_sharding_over_gpus_is_asked_for_by_a_setting(tmp_path):
+    line = command(tmp_path, processes=2, parallel="fsdp")
+    assert "--use_fsdp" in line and "--multi_gpu" not in line
 
 
 def test_a_child_does_not_start_children(monkeypatch, model):
@@ -102,7 +100,7 @@ def test_processes_that_die_are_an_error_with_their_last_lines(tmp_path, monkeyp
     dying = [sys.executable, "-c", "print('the last words'); raise SystemExit(7)"]
     monkeypatch.setattr(launch, "command", lambda job, settings: dying)
     with pytest.raises(RuntimeError, match=r"status 7(.|\n)*the last words"):
-        launch._run({}, tmp_path, None)
+        launch._run({}, tmp_path, DecoderSettings.read({"model": "tiny"}))
 
 
 def test_an_error_left_by_a_child_is_raised_here(tmp_path, monkeypatch):
@@ -110,4 +108,4 @@ def test_an_error_left_by_a_child_is_raised_here(tmp_path, monkeypatch):
     leaves = f"import pathlib; pathlib.Path({fault!r}).write_text('wrong label'); raise SystemExit(2)"
     monkeypatch.setattr(launch, "command", lambda job, settings: [sys.executable, "-c", leaves])
     with pytest.raises(UserError, match="wrong label"):
-        launch._run({}, tmp_path, None)
+        launch._run({}, tmp_path, DecoderSettings.read({"model": "tiny"}))
