@@ -1,8 +1,8 @@
 """Fine-tuning speed and memory on a CUDA GPU: Unsloth beside plain transformers + PEFT + bitsandbytes.
 
-Models of the real shapes with random weights have the speed and memory of the real ones. Every part runs in a process of
-its own, since Unsloth patches what the plain one uses. Ours: Unsloth, rows grouped by length, the largest micro-batch that
-fits. Plain: the winner's way, a micro-batch of 8, padded, shuffled.
+Models of the real shapes with random weights have the speed and memory of the real ones. Every part runs in a process
+of its own, since Unsloth patches what the plain one uses. Ours: Unsloth, rows grouped by length, the largest
+micro-batch that fits. Plain: the winner's way, a micro-batch of 8, padded, shuffled.
 
     python benchmarks/finetune_gpu.py --shapes gemma3-12b qwen2-14b --output finetune_gpu.json
 

@@ -151,7 +151,9 @@ class DecoderModel(RelevanceModel):
     def _write_fitted(self, train: pd.DataFrame, valid: pd.DataFrame, report: FitReport) -> None:
         words = self._decoder.writer.label_words
         data_hash = decoder_fit.hash_of_rows(train, valid)
-        decoder_load.save_adapter(self._decoder.model, self.folder / ADAPTER)
+        (self.folder / ADAPTER).mkdir(parents=True, exist_ok=True)
+        for name in decoder_load.ADAPTER_FILES:
+            shutil.copy(self.folder.parent / "training" / "done" / name, self.folder / ADAPTER)
         self._decoder.tokenizer.save_pretrained(self.folder / TOKENIZER)
         facts = {
             "merged": False,

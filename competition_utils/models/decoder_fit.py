@@ -139,7 +139,6 @@ def _run_stage(
     )
     note = f"effective batch {config.effective_batch}, {fit}, {config.processes} process(es)"
     if is_first_process():
-        load.save_adapter(decoder.model, done)
         write_json(done / "history.json", {"rows": rows, "note": note})
     return rows, note
 

@@ -19,6 +19,7 @@ from competition_utils.models.decoder_settings import DecoderSettings
 from competition_utils.models.device import DeviceChoice, choose_device, look_at_machine, wants_unsloth
 
 LABEL_ROWS = "label_rows.safetensors"
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", LABEL_ROWS)
 PARAMETER_LIMIT = 15e9  # the competition's rule
 UNSLOTH_MAX_LENGTH = 2048  # rows are cut by prompts.py; below 512 Unsloth gives its checkpointing up
 
@@ -236,10 +237,12 @@ def set_checkpointing(model: Any, wanted: bool) -> None:
         base.gradient_checkpointing_disable()
 
 
-def save_label_rows(model: Any, folder: Path) -> None:
+def save_label_rows(model: Any, folder: Path, gathered: dict[str, Any] | None = None) -> None:
+    """Write the label rows beside an adapter; `gathered` is the state of a sharded model, whose own rows are parts."""
     from safetensors.torch import save_file
 
-    rows = base_of(model).label_rows.detach().float().cpu().contiguous()
+    whole = [value for name, value in (gathered or {}).items() if name.endswith("label_rows")]
+    rows = (whole[0] if whole else base_of(model).label_rows).detach().float().cpu().contiguous()
     save_file({"label_rows": rows}, str(folder / LABEL_ROWS))
 
 
@@ -249,12 +252,6 @@ def load_label_rows(model: Any, folder: Path) -> None:
 
     with torch.no_grad():
         base_of(model).label_rows.copy_(load_file(str(folder / LABEL_ROWS))["label_rows"])
-
-
-def save_adapter(model: Any, folder: Path) -> None:
-    """Write adapter and label rows as safetensors."""
-    model.save_pretrained(folder)
-    save_label_rows(model, folder)
 
 
 def load_adapter(model: Any, folder: Path) -> None:

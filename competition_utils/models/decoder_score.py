@@ -97,7 +97,8 @@ def score_prompts(
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    with torch.inference_mode(), mixed_precision(device.type, dtype):
+    # Not inference_mode: what Unsloth caches in it could not be used in training afterwards.
+    with torch.no_grad(), mixed_precision(device.type, dtype):
         for step in progress(steps, what="scoring", unit="batches"):
             rows = batches[min(step, len(batches) - 1)]
             batch = pad_prompts([prompts[row] for row in rows], pad_id, side)

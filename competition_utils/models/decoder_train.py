@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from datasets import Dataset
+from pyarrow.compute import list_value_length
 from sklearn.metrics import log_loss, precision_recall_curve, roc_auc_score
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from competition_utils.errors import UserError
 from competition_utils.models.decoder_load import load_label_rows, save_label_rows, set_checkpointing
 from competition_utils.models.decoder_rows import Collator, EffectiveBatches, Labelled, training_table
 from competition_utils.models.decoder_score import (
@@ -44,6 +46,7 @@ from competition_utils.progress import progress
 if TYPE_CHECKING:
     from competition_utils.models.decoder_fit import Decoder
 
+DONE = "done"  # where a stage leaves its adapter
 WHOLE = "whole"  # an empty file in a checkpoint that was written to its end
 
 
@@ -94,7 +97,7 @@ class PairTrainer(SFTTrainer):
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> EffectiveBatches:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         return EffectiveBatches(
-            np.asarray([len(ids) for ids in dataset["input_ids"]]),
+            list_value_length(dataset.data.column("input_ids")).to_numpy(),
             self.pair_settings.effective_batch,
             grouped=self.pair_settings.batching != "shuffled",
             seed=self.args.seed,
@@ -121,7 +124,7 @@ class PairTrainer(SFTTrainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         super()._save(output_dir, state_dict)
-        save_label_rows(self.model, Path(output_dir or self.args.output_dir))
+        save_label_rows(self.model, Path(output_dir or self.args.output_dir), state_dict)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
@@ -281,6 +284,7 @@ def train_stage(
     """
     trainer, fit = make_trainer(decoder, settings, folder=folder, **data)
     trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
+    trainer.save_model(str(folder / DONE))  # gathers a sharded model
     return history_rows(trainer.state.log_history), fit
 
 
@@ -294,8 +298,16 @@ def make_trainer(
     folder: Path,
     seed: int,
 ) -> tuple[PairTrainer, Fit]:
-    """A trainer for these rows, ready to start, and the micro-batch that fits. Raises UserError for rows without label."""
+    """A trainer for these rows, ready to start, and the micro-batch that fits.
+
+    Raises UserError for rows without a label, and for padding-free batches with Unsloth.
+    """
     model, choice = decoder.model, decoder.choice
+    if settings.batching == "padding_free" and choice.backend == "unsloth":
+        raise UserError(
+            "batching: padding_free needs `backend: transformers`, found unsloth, whose kernels would let a pair see "
+            "its neighbours. Set `batching: grouped`, which pads under 3%."
+        )
     label_ids, pad_id = decoder.writer.label_words.ids, decoder.tokenizer.pad_token_id
     table = training_table(train, label_ids)
     fit = choose_micro_batch(model, settings, choice, train, pad_id)

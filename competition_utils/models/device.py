@@ -88,9 +88,7 @@ def wants_unsloth(machine: Machine, device: str, backend: str) -> bool:
 
 def _choose_place(machine: Machine, wish: str) -> tuple[str, str]:
     if wish == "cuda" and not machine.gpus:
-        raise UserError(
-            "device: expected a CUDA GPU, found none. Set `device: auto`, or use a machine with one."
-        )
+        raise UserError("device: expected a CUDA GPU, found none. Set `device: auto`, or use a machine with one.")
     if wish == "cpu" or not machine.gpus:
         return "cpu", "on the CPU, " + ("as asked" if wish == "cpu" else "no CUDA GPU was found")
     return "cuda", f"on {machine.gpu_name} with {machine.memory_gib:.0f} GiB ({machine.gpus} of them)"
@@ -126,9 +124,7 @@ def _choose_dtype(machine: Machine, device: str, wish: str, family: str) -> tupl
 def _choose_four_bit(machine: Machine, device: str, wish: bool | str) -> tuple[bool, str]:
     installed = "bitsandbytes" in machine.packages
     if wish is True and not installed:
-        raise UserError(
-            "four_bit: expected the package bitsandbytes, found none. Install it or set `four_bit: false`."
-        )
+        raise UserError("four_bit: expected the package bitsandbytes, found none. Install it or set `four_bit: false`.")
     if wish != AUTO:
         return bool(wish), "4-bit nf4, as asked" if wish else "16-bit or more, as asked"
     if device == "cuda" and installed:

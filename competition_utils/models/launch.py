@@ -108,9 +108,7 @@ def _run(job: dict[str, Any], place: Path, settings: DecoderSettings) -> None:
     if fault.is_file():
         raise UserError(fault.read_text(encoding="utf-8"))
     if children.returncode:
-        raise RuntimeError(
-            f"The launched processes ended with status {children.returncode}:\n{''.join(last)}"
-        )
+        raise RuntimeError(f"The launched processes ended with status {children.returncode}:\n{''.join(last)}")
 
 
 def main(job_file: str) -> int:

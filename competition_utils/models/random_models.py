@@ -14,7 +14,7 @@ from competition_utils.models.prompts import INSTRUCTIONS, LANGUAGE_NAMES
 
 # hidden, feed-forward, layers, heads, key-value heads, head size, vocabulary (None: the tokenizer's size).
 SHAPES: dict[str, tuple[int, int, int, int, int, int, int | None]] = {
-    "gemma3-tiny": (64, 128, 6, 4, 2, 16, None),
+    "gemma3-tiny": (64, 128, 2, 4, 2, 16, None),
     "gemma3-1b": (1152, 6912, 26, 4, 1, 256, 262144),
     "gemma3-4b": (2560, 10240, 34, 8, 4, 256, 262208),
     "gemma3-12b": (3840, 15360, 48, 16, 8, 256, 262208),
@@ -92,10 +92,11 @@ def model_config(shape: str, tokens: int) -> Any:
         "initializer_range": 0.02 if vocabulary else 0.1,
     }
     if shape.startswith("gemma3"):
-        window = 1024 if vocabulary else 16  # small enough that the tiny model's window is in use
-        return Gemma3TextConfig(
-            head_dim=head_size, query_pre_attn_scalar=head_size, sliding_window=window, **common
-        )
+        # The tiny one has a layer of either kind, and a window small enough to be in use.
+        kinds = {} if vocabulary else {"layer_types": ["sliding_attention", "full_attention"]}
+        window = 1024 if vocabulary else 16
+        common |= kinds | {"head_dim": head_size, "query_pre_attn_scalar": head_size, "sliding_window": window}
+        return Gemma3TextConfig(**common)
     rope = {"rope_type": "default", "rope_theta": 1e6}
     return Qwen2Config(rope_parameters=rope, tie_word_embeddings=vocabulary is None, **common)
 

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -224,7 +225,7 @@ def test_what_fits_is_found_once_and_remembered(tmp_path, monkeypatch):
 
 def test_a_cpu_takes_a_fixed_size(models):
     config = DecoderSettings.read(toy_settings(models["qwen2"], effective_batch=64))
-    choice = type("Choice", (), {"device": "cpu"})
+    choice = SimpleNamespace(device="cpu")
     chosen = decoder_train.choose_micro_batch(None, config, choice, None, 0)
     assert chosen == Fit(micro_batch.CPU_MICRO_BATCH, False)
 
@@ -237,6 +238,13 @@ def test_loss_does_not_depend_on_the_micro_batch_checkpointing_or_padding(models
         "padding_free": {"micro_batch": 16, "batching": "padding_free"},
     }.items():
         assert losses(fit(models["qwen2"], tmp_path / name, **others)[1]) == pytest.approx(whole, abs=2e-3), name
+
+
+def test_padding_free_batches_are_refused_with_unsloth(models):
+    config = DecoderSettings.read(toy_settings(models["qwen2"], batching="padding_free"))
+    decoder = SimpleNamespace(model=None, choice=SimpleNamespace(backend="unsloth"))
+    with pytest.raises(UserError, match="grouped"):
+        decoder_train.make_trainer(decoder, config, train=None, valid=None, epochs=1, folder=Path(), seed=0)
 
 
 # Going on

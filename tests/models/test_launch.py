@@ -15,6 +15,8 @@ from competition_utils.models import launch
 from competition_utils.models.decoder import DecoderModel
 from competition_utils.models.decoder_settings import DecoderSettings
 
+pytestmark = pytest.mark.timeout(600)  # starting five processes takes minutes on a machine that is busy
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
