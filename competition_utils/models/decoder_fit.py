@@ -17,7 +17,7 @@ from competition_utils.models import decoder_load as load
 from competition_utils.models.base import FitReport
 from competition_utils.models.decoder_settings import DecoderSettings
 from competition_utils.models.device import DeviceChoice
-from competition_utils.models.launch import is_first_process
+from competition_utils.models.launch import is_first_process, wait_for_the_others
 from competition_utils.models.prompts import PromptWriter
 from competition_utils.storage import hash_json, read_json, write_json
 
@@ -74,9 +74,14 @@ def _wrong_tasks(expected: str, train: pd.DataFrame, training: str) -> UserError
     )
 
 
-def open_decoder(config: DecoderSettings, name: str, *, seed: int = 0, adapter: bool = True) -> Decoder:
+def open_decoder(
+    config: DecoderSettings, name: str, *, seed: int = 0, adapter: bool = True, sharded: bool = False
+) -> Decoder:
     """The model `name` with a fresh adapter (or none) and its label rows, its tokenizer and its prompt
-    writer."""
+    writer.
+
+    `sharded` leaves the placing of weights to FSDP.
+    """
     choice = load.prepare(config)
     tokenizer = load.load_tokenizer(name)
     writer = PromptWriter(
@@ -86,7 +91,7 @@ def open_decoder(config: DecoderSettings, name: str, *, seed: int = 0, adapter: 
         tags=config.tags,
         label_words=config.label_words or None,
     )
-    model = load.load_base(name, choice, fsdp=config.parallel == "fsdp")
+    model = load.load_base(name, choice, sharded=sharded)
     if adapter:
         model = load.add_adapter(model, config, choice, seed=seed)
     load.give_label_logits(model, writer.label_words.ids, trained=config.objective == "head" and adapter)
@@ -99,7 +104,8 @@ def fit_decoder(
     """Fit in this process (or as one of a launch). A stage that was finished is not trained again, one that
     was cut off goes on from its last checkpoint; other settings, rows or seed start anew."""
     stages = plan_stages(config, train, valid)
-    decoder = open_decoder(config, config.model, seed=seed)
+    sharded = config.parallel == "fsdp" and config.processes > 1
+    decoder = open_decoder(config, config.model, seed=seed, sharded=sharded)
     report = FitReport(seed=seed, notes=[str(decoder.choice)])
     report.notes += [note for note in [load.size_warning(config.model)] if note]
     tables = {}
@@ -109,6 +115,7 @@ def fit_decoder(
     if is_first_process():
         print(*report.notes, sep="\n", flush=True)
         _forget_other_fits(work_dir, hash_json([config.as_dict(), hash_of_rows(train, valid), seed]))
+    wait_for_the_others()  # else one could still see a checkpoint that another removes
     if config.start_from:
         load.load_adapter(decoder.model, Path(config.start_from) / "adapter")
     for number, stage in enumerate(stages, start=1):

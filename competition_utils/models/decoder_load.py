@@ -96,9 +96,9 @@ def size_warning(name: str) -> str | None:
     return text
 
 
-def load_base(name: str, choice: DeviceChoice, *, fsdp: bool = False) -> Any:
+def load_base(name: str, choice: DeviceChoice, *, sharded: bool = False) -> Any:
     """The text model with its weights frozen, in the number format of `choice`."""
-    return _load_unsloth(name, choice) if choice.backend == "unsloth" else _load_plain(name, choice, fsdp)
+    return _load_unsloth(name, choice) if choice.backend == "unsloth" else _load_plain(name, choice, sharded)
 
 
 def _load_unsloth(name: str, choice: DeviceChoice) -> Any:
@@ -126,7 +126,7 @@ def _unsloth_loader(family: str) -> Any:
     return FastLanguageModel if family in ("qwen2", "qwen3", "llama", "mistral", "gemma2") else FastModel
 
 
-def _load_plain(name: str, choice: DeviceChoice, fsdp: bool) -> Any:
+def _load_plain(name: str, choice: DeviceChoice, sharded: bool) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig, Gemma3ForCausalLM
 
@@ -138,9 +138,9 @@ def _load_plain(name: str, choice: DeviceChoice, fsdp: bool) -> Any:
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=getattr(torch, choice.dtype),
             # FSDP shards floating-point storage only.
-            bnb_4bit_quant_storage=getattr(torch, choice.dtype) if fsdp else torch.uint8,
+            bnb_4bit_quant_storage=getattr(torch, choice.dtype) if sharded else torch.uint8,
         )
-    if not fsdp:
+    if not sharded:
         options["device_map"] = {"": own_gpu() if choice.device == "cuda" else "cpu"}
     loader = AutoModelForCausalLM
     if config.model_type == "gemma3":  # text and images: take the text part, whichever way its weights are named
@@ -185,7 +185,8 @@ def add_adapter(model: Any, settings: DecoderSettings, choice: DeviceChoice, *, 
 
 
 def free_memory() -> None:
-    """Give GPU memory back that no living model holds; trainers refer to themselves, so collection must run."""
+    """Give GPU memory back that no living model holds; trainers refer to themselves, so collection must
+    run."""
     import torch
 
     gc.collect()
@@ -238,7 +239,8 @@ def set_checkpointing(model: Any, wanted: bool) -> None:
 
 
 def save_label_rows(model: Any, folder: Path, gathered: dict[str, Any] | None = None) -> None:
-    """Write the label rows beside an adapter; `gathered` is the state of a sharded model, whose own rows are parts."""
+    """Write the label rows beside an adapter; `gathered` is the state of a sharded model, whose own rows are
+    parts."""
     from safetensors.torch import save_file
 
     whole = [value for name, value in (gathered or {}).items() if name.endswith("label_rows")]

@@ -277,10 +277,11 @@ def trainer_arguments(
 def train_stage(
     decoder: Decoder, settings: DecoderSettings, *, folder: Path, **data: Any
 ) -> tuple[list[dict[str, float]], Fit]:
-    """Train the model in place, going on from the last whole checkpoint in `folder`; takes what `make_trainer` takes.
+    """Train the model in place, going on from the last whole checkpoint in `folder`; takes what
+    `make_trainer` takes.
 
-    With `valid`, the model ends as it was at its best F1. Gives the history and the micro-batch; history rows hold
-    `step, epoch`, then `loss, learning_rate` or `valid_f1, valid_auc, valid_loss`.
+    With `valid`, the model ends as it was at its best F1. Gives the history and the micro-batch; history rows
+    hold `step, epoch`, then `loss, learning_rate` or `valid_f1, valid_auc, valid_loss`.
     """
     trainer, fit = make_trainer(decoder, settings, folder=folder, **data)
     trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))

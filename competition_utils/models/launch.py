@@ -26,6 +26,7 @@ from competition_utils.storage import read_json, write_json, write_parquet, writ
 
 CHILD = "COMPETITION_UTILS_CHILD"  # set in the children, so that they do not start children
 LAST_LINES = 30
+ONE_MACHINE = ("--num_machines", "1", "--dynamo_backend", "no", "--mixed_precision", "no", "--main_process_port", "0")
 
 
 def is_child() -> bool:
@@ -35,6 +36,14 @@ def is_child() -> bool:
 def is_first_process() -> bool:
     """The one that writes and prints; true where there is only one."""
     return int(os.environ.get("RANK", 0)) == 0
+
+
+def wait_for_the_others() -> None:
+    """Let every process of a launch come to this point; nothing where there is only one."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
 
 
 def fit_in_children(
@@ -59,16 +68,13 @@ def score_in_children(folder: Path, pairs: pd.DataFrame, settings: DecoderSettin
 
 def command(job: Path, settings: DecoderSettings) -> list[str]:
     """The line that starts the children: as many as `settings.processes`."""
-    line = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(settings.processes)]
-    line += [
-        "--num_machines",
-        "1",
-        "--dynamo_backend",
-        "no",
-        "--mixed_precision",
-        "no",
-        "--main_process_port",
-        "0",
+    line = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--num_processes",
+        str(settings.processes),
+        *ONE_MACHINE,
     ]
     if settings.parallel == "fsdp" and settings.processes > 1:
         line += ["--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"]
