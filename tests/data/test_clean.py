@@ -27,7 +27,7 @@ def table_of(query: str, target: str | None = "toys") -> pd.DataFrame:
     return table.astype({"origin_query": "str", "origin_target": "str"})
 
 
-def cleaned(query: str, rules="all") -> str:
+def cleaned(query: str, rules=("all",)) -> str:
     return clean_table(table_of(query), QI, rules)[0]["query"][0]
 
 
