@@ -61,9 +61,7 @@ _NOT_KEPT = re.compile(rf"(?:(?!{_KEPT_FROM_NFKC}).)+", re.DOTALL)
 
 
 def _nfkc(texts: pa.Array) -> pa.Array:
-    around = _where(
-        _KEPT_FROM_NFKC, lambda text: _NOT_KEPT.sub(lambda part: normalize("NFKC", part[0]), text)
-    )
+    around = _where(_KEPT_FROM_NFKC, lambda text: _NOT_KEPT.sub(lambda part: normalize("NFKC", part[0]), text))
     spared = pc.match_substring_regex(texts, _KEPT_FROM_NFKC)
     return pc.if_else(spared, around(texts), pc.utf8_normalize(texts, "NFKC"))
 
@@ -156,9 +154,7 @@ def select_rules(names: Iterable[str]) -> list[Rule]:
     return [rule for rule in RULES.values() if rule.name in wanted]
 
 
-def clean_table(
-    table: pd.DataFrame, task: Task, rules: Iterable[str] = ("all",)
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def clean_table(table: pd.DataFrame, task: Task, rules: Iterable[str] = ("all",)) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The table with `query` and `target` added, and what each rule did.
 
     `query` and `target` are `origin_query` and `origin_target` after the rules, "" for a null target; the

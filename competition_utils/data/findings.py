@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from typing import Any
+
 import pandas as pd
 
 from competition_utils.data.languages import mis_tagged
@@ -9,6 +13,36 @@ from competition_utils.data.prepare import Prepared
 from competition_utils.data.profile import positive_rate_by_language, train_rows, unseen_in_train
 
 COLUMNS = ["task", "finding", "so"]
+
+
+def keeping(save_json: Callable[[str, Any], None]) -> Callable[[str, pd.DataFrame], pd.DataFrame]:
+    """A function that keeps a small table by name, as a JSON list of rows, and gives it back to be drawn or shown."""
+
+    def keep(name: str, table: pd.DataFrame) -> pd.DataFrame:
+        save_json(name, json.loads(table.to_json(orient="records", force_ascii=False)))
+        return table
+
+    return keep
+
+
+def summary(prepared: Prepared, rows: pd.DataFrame) -> dict[str, Any]:
+    """The stage's figures by task: `rows` by split, `positive_rate`, `languages`, `unseen_languages`,
+    `mis_tagged` (share of the rows), `dropped` rows by reason, and `folds` (the report without its balance)."""
+    told = {}
+    resolved = prepared.found("resolved")
+    for task, report in prepared.folds.items():
+        own = rows[rows["task"] == task]
+        trained = sorted(own.loc[own["split"] == "train", "language"].unique())
+        told[task] = {
+            "rows": own["split"].value_counts().to_dict(),
+            "positive_rate": float(train_rows(own)["label"].mean()),
+            "languages": trained,
+            "unseen_languages": sorted(set(own["language"]) - set(trained)),
+            "mis_tagged": float(mis_tagged(own).mean()),
+            "dropped": resolved[resolved["task"] == task].set_index("reason")["rows"].to_dict(),
+            "folds": {key: value for key, value in vars(report).items() if key != "balance"},
+        }
+    return {"tasks": told}
 
 
 def findings(prepared: Prepared, rows: pd.DataFrame, shared: pd.DataFrame) -> pd.DataFrame:
@@ -34,7 +68,7 @@ def _all_positive(rows: pd.DataFrame) -> tuple[str, str]:
     rate = train_rows(rows)["label"].mean()
     return (
         f"{rate:.1%} of the labelled rows are relevant.",
-        f"Calling everything relevant gives F1 {2 * rate / (1 + rate):.3f}: read every F1 against that, and AUC beside it.",
+        f"Calling everything relevant gives F1 {2 * rate / (1 + rate):.3f}: read every F1 against that, with AUC.",
     )
 
 
@@ -44,8 +78,8 @@ def _uneven_rates(rows: pd.DataFrame) -> tuple[str, str] | None:
     if low["high"] >= high["low"]:
         return "Positive rates of the languages agree within their intervals.", "One threshold may serve all languages."
     return (
-        f"The positive rate runs from {low['rate']:.2f} ({low['language']}) to {high['rate']:.2f} ({high['language']}).",
-        "A model that knows the language gains some for free; try thresholds by language, shrunk toward the common one.",
+        f"Positive rates run from {low['rate']:.2f} ({low['language']}) to {high['rate']:.2f} ({high['language']}).",
+        "A model that knows the language gains for free; try thresholds by language, shrunk toward the common one.",
     )
 
 

@@ -1,8 +1,8 @@
 """What the texts are made of: tokens, lengths, words that go with a label, words that query and target share.
 
 Tokens are lower-case words: runs of letters, marks and digits. Japanese is written without blanks: there, a change of
-script ends a word (商品|カバー|の). Thai has neither blanks nor scripts to change: there, a word of four characters or more
-(a letter with its marks) gives its overlapping threes. Neither needs a dictionary.
+script ends a word (商品|カバー|の). Thai has neither blanks nor scripts to change: there, a word of four characters or
+more (a letter with its marks) gives its overlapping threes. Neither needs a dictionary.
 """
 
 from __future__ import annotations

@@ -166,7 +166,10 @@ def token_bars(found: pd.DataFrame, task: str) -> Figure:
     part = found[found["task"] == task]
     languages = _in_order(part["language"])
     figure, grid = _language_grid(len(languages), height=3.2)
-    whole = part["positive"].sum() / max(part["rows"].sum(), 1)
+    if not languages:
+        _say_empty(grid[0], f"no {task} rows")
+        return figure
+    whole = part["positive"].sum() / part["rows"].sum()
     colours = TwoSlopeNorm(whole, vmin=max(whole - 0.25, -0.01), vmax=min(whole + 0.25, 1.01))
     for axes, language in zip(grid, languages, strict=False):
         tokens = part[part["language"] == language].iloc[::-1]
