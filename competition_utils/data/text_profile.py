@@ -22,7 +22,6 @@ _RUN = re.compile(
 _THAI_CHARACTER = re.compile(r"[\u0e40-\u0e44]?[\u0e00-\u0e7f][\u0e30-\u0e3a\u0e45\u0e47-\u0e4e]*")
 _THAI_WINDOW = 3
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_OVERLAP_ROWS = 100_000
 
 
 def _tokenize(texts: pd.Series) -> tuple[np.ndarray, np.ndarray, pd.Index]:
@@ -150,19 +149,22 @@ def unseen_tokens(rows: pd.DataFrame, field: str = "query") -> pd.DataFrame:
     return found
 
 
-def shared_words(rows: pd.DataFrame, query_en: pd.Series | None = None, seed: int = 0) -> pd.DataFrame:
-    """Overlap of query and target in train: `task, language, label, text, rows, jaccard, any`.
+def draw(rows: pd.DataFrame, most: int = 20_000, seed: int = 0) -> pd.DataFrame:
+    """Up to `most` random rows of train a task: enough to tell a share to within a percent, few enough to translate."""
+    shuffled = train_rows(rows).sample(frac=1, random_state=seed)
+    return shuffled.groupby("task").head(most).sort_index()
 
-    `jaccard` is the mean share of common tokens among all tokens of both; `any` the share of rows with one
-    common token at least. `text` is "query", and "with translation" where `query_en` (English of the queries,
-    "" for none, index as `rows`) is given: query and translation together. On 100,000 random rows at most a
-    task.
+
+def shared_words(drawn: pd.DataFrame, query_en: pd.Series | None = None) -> pd.DataFrame:
+    """Overlap of query and target: `task, language, label, text, rows, jaccard, any`; `drawn` is what `draw` gives.
+
+    `jaccard` is the mean share of common tokens among all tokens of both; `any` the share of rows with one common token
+    at least. `text` is "query", and "with translation" where `query_en` (English of the queries, "" for none, index as
+    `drawn`) is given: query and translation together.
     """
-    train = train_rows(rows if query_en is None else rows.assign(query_en=query_en))
-    drawn = train.sample(frac=1, random_state=seed).groupby("task").head(_OVERLAP_ROWS).sort_index()
     texts = {"query": drawn["query"]}
     if query_en is not None:
-        texts["with translation"] = drawn["query"] + " " + drawn["query_en"]
+        texts["with translation"] = drawn["query"] + " " + query_en
     keys = ["task", "language", "label"]
     parts = []
     for name, text in texts.items():

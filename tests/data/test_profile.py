@@ -125,7 +125,7 @@ def test_unseen_tokens_are_counted_by_occurrence():
 
 def test_shared_words_rise_with_the_translation():
     rows = rows_of({"query": "lampe rouge", "target": "home,red lamp"})
-    told = text_profile.shared_words(rows, pd.Series(["red lamp"], dtype="str")).set_index("text")
+    told = text_profile.shared_words(text_profile.draw(rows), pd.Series(["red lamp"], dtype="str")).set_index("text")
     assert told.loc["query", ["jaccard", "any"]].tolist() == [0.0, 0.0]
     # query and translation have four words, the target three, two are common: 2 / 5
     assert told.loc["with translation", "jaccard"] == pytest.approx(0.4)
@@ -177,7 +177,7 @@ def test_a_folder_becomes_clean_tables_in_the_contract(folder):
 def test_what_a_folder_shows_is_put_in_sentences(folder):
     prepared = prepare(folder, [QI], n_folds=2)
     rows = prepared.rows()
-    told = findings(prepared, rows, text_profile.shared_words(rows))
+    told = findings(prepared, rows, text_profile.shared_words(text_profile.draw(rows)))
     assert "100% of dev and test are in languages without a label: de." in told["finding"].tolist()
     assert summary(prepared, rows)["tasks"]["QI"]["dropped"] == {"label conflict (majority)": 2, "exact duplicate": 1}
 

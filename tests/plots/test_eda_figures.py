@@ -48,7 +48,7 @@ def test_every_figure_can_be_drawn_for_one_task_without_dev(rows):
         eda.skewed_tokens(text_profile.skewed_tokens(counts, rates), "QI"),
         eda.unseen_shares(profile.unseen_in_train(rows), text_profile.unseen_tokens(rows), "test"),
         eda.tag_against_text(profile.tag_against_text(rows)),
-        eda.shared_words(text_profile.shared_words(rows)),
+        eda.shared_words(text_profile.shared_words(text_profile.draw(rows))),
     ]
     assert all(isinstance(drawn(figure), Figure) for figure in figures)
 
