@@ -33,6 +33,7 @@ def _in_order(codes: pd.Series) -> list[str]:
 
 
 def _say_empty(axes: Axes, message: str) -> None:
+    axes.figure.set_size_inches(7, 1)
     axes.set_axis_off()
     axes.text(0.5, 0.5, message, ha="center", va="center", transform=axes.transAxes)
 
