@@ -12,4 +12,13 @@ def progress(items: Iterable | None = None, *, total: int | None = None, what: s
 
     Plain text on purpose: a widget leaves an executed notebook with an empty box.
     """
-    return tqdm(items, total=total, desc=what, unit=f" {unit}", delay=2, mininterval=1, leave=False, dynamic_ncols=True)
+    return tqdm(
+        items,
+        total=total,
+        desc=what,
+        unit=f" {unit}",
+        delay=2,
+        mininterval=1,
+        leave=False,
+        dynamic_ncols=True,
+    )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
@@ -51,8 +52,9 @@ class RelevanceModel(ABC):
 
     @abstractmethod
     def fit(self, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int) -> FitReport:
-        """Fit on `train`; `valid` serves early stopping and the collapse check only. `work_dir` holds checkpoints:
-        a fit that was killed goes on from there when called again with the same arguments."""
+        """Fit on `train`; `valid` serves early stopping and the collapse check only.
+
+        `work_dir` holds checkpoints: a fit that was killed goes on from there when called again alike."""
 
     @abstractmethod
     def score(self, pairs: pd.DataFrame) -> np.ndarray:
@@ -88,6 +90,34 @@ def load_model(folder: Path | str) -> RelevanceModel:
     path = Path(folder) / "model.json"
     if not path.is_file():
         raise UserError(
-            f"model folder: expected {path}, found none. Give the folder that a fit wrote, e.g. RUN/finetune/QC/fold0."
+            f"model folder: expected {path}, found none. "
+            "Give the folder that a fit wrote, e.g. papermill_runs/sample/finetune/QC/fold0."
         )
     return _class_of(read_json(path)["kind"]).load(Path(folder))
+
+
+def checked_settings(settings_class: type, given: Mapping[str, Any], where: str) -> Any:
+    """A settings dataclass from a mapping; all faults are told together.
+
+    Every field has a default, whose type says what is expected; a whole number is taken for a float.
+    Raises UserError for an unknown name (with the nearest known one) or a value of another type.
+    """
+    known = {field.name: field.default for field in fields(settings_class)}
+    faults = []
+    for name, value in given.items():
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else f" Known: {', '.join(known)}."
+            faults.append(f"  {where}.{name}: no such setting.{hint}")
+        elif not _fits(value, known[name]):
+            expected = type(known[name]).__name__
+            faults.append(f"  {where}.{name}: expected {expected}, found {value!r} ({type(value).__name__}).")
+    if faults:
+        raise UserError("\n".join([f"{where}: {len(faults)} setting(s) cannot be used", *faults]))
+    return settings_class(**{name: type(known[name])(value) for name, value in given.items()})
+
+
+def _fits(value: Any, default: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return type(value) is type(default)
+    return isinstance(value, type(default)) or (isinstance(default, float) and isinstance(value, int))

@@ -1,0 +1,141 @@
+"""The yardstick: TF-IDF pair features and a logistic regression. Seconds on a CPU."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from competition_utils.models.base import FitReport, RelevanceModel, checked_settings
+from competition_utils.storage import appears_whole, read_json
+
+HASH_BITS = 20
+CHUNK_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class LinearSettings:
+    """What a config's `linear:` may say. `c` is the inverse strength of the penalty."""
+
+    c: float = 0.5
+    max_iterations: int = 200
+
+
+def _hasher(analyzer: str, ngrams: tuple[int, int]) -> HashingVectorizer:
+    return HashingVectorizer(
+        analyzer=analyzer,
+        ngram_range=ngrams,
+        n_features=2**HASH_BITS,
+        alternate_sign=False,
+        norm=None,
+        token_pattern=r"(?u)\w+",
+    )
+
+
+# name → how a text becomes counts, and which two texts of a pair are compared by cosine
+VIEWS = {
+    "characters": (_hasher("char_wb", (3, 5)), "both"),
+    "characters_en": (_hasher("char_wb", (3, 5)), "query_en"),
+    "words_en": (_hasher("word", (1, 1)), "query_en"),
+}
+PAIR_WORDS = _hasher("word", (1, 1))
+
+
+def cross_words(queries: sparse.csr_matrix, targets: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Each (query word, target word) of a row as one hashed feature, [n, 2**HASH_BITS]; rows have length 1.
+
+    Column operations on the index arrays: row i of the result has `len(q_i) · len(t_i)` entries before hashing.
+    """
+    q_count, t_count = np.diff(queries.indptr), np.diff(targets.indptr)
+    sizes = q_count * t_count
+    row = np.repeat(np.arange(len(sizes)), sizes)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    q_index = queries.indices[queries.indptr[row] + within // t_count[row]].astype(np.uint64)
+    t_index = targets.indices[targets.indptr[row] + within % t_count[row]].astype(np.uint64)
+    mixed = (q_index * np.uint64(0x9E3779B97F4A7C15)) ^ (t_index * np.uint64(0xC2B2AE3D27D4EB4F))
+    column = (mixed >> np.uint64(64 - HASH_BITS)).astype(np.int64)
+    value = (1 / np.sqrt(sizes[row])).astype(np.float32)
+    return sparse.csr_matrix((value, (row, column)), shape=(len(sizes), 2**HASH_BITS))
+
+
+def _cosine(left: sparse.csr_matrix, right: sparse.csr_matrix) -> np.ndarray:
+    return np.asarray(left.multiply(right).sum(axis=1)).ravel()
+
+
+class LinearModel(RelevanceModel):
+    """Cosines of query and target (characters; characters and words of the English query) and crossed words."""
+
+    kind = "linear"
+
+    def __init__(self, settings: Mapping[str, Any]):
+        self.options: LinearSettings = checked_settings(LinearSettings, settings, "linear")
+        super().__init__(asdict(self.options))
+        self.idf: dict[str, np.ndarray] = {}
+        self.weights = np.empty(0)
+        self.bias = 0.0
+
+    def fit(self, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int) -> FitReport:
+        start = time.monotonic()
+        self.idf = {view: self._fit_idf(train, view) for view in VIEWS}
+        labels = train["label"].to_numpy(np.int64)
+        weight = train["weight"].to_numpy(np.float64) if "weight" in train else None
+        # The similarities get room to grow: the penalty should fall on the millions of crossed words.
+        model = LogisticRegression(C=self.options.c, max_iter=self.options.max_iterations, random_state=seed)
+        model.fit(self._features(train), labels, sample_weight=weight)
+        self.weights, self.bias = model.coef_[0].astype(np.float32), float(model.intercept_[0])
+        auc = roc_auc_score(valid["label"].to_numpy(np.int64), self.score(valid))
+        history = [{"step": int(model.n_iter_[0]), "epoch": 1.0, "valid_auc": round(float(auc), 5)}]
+        return FitReport(seed=seed, seconds=time.monotonic() - start, history=history)
+
+    def score(self, pairs: pd.DataFrame) -> np.ndarray:
+        logits = np.empty(len(pairs), dtype=np.float32)
+        for start in range(0, len(pairs), CHUNK_ROWS):
+            part = slice(start, start + CHUNK_ROWS)
+            logits[part] = self._features(pairs.iloc[part]) @ self.weights + self.bias
+        return 1 / (1 + np.exp(-logits))
+
+    def save(self, folder: Path) -> None:
+        with appears_whole(folder / "weights.npz") as beside, beside.open("wb") as stream:
+            np.savez_compressed(stream, weights=self.weights, bias=self.bias, **self.idf)
+        self.save_settings(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> LinearModel:
+        model = cls(read_json(folder / "model.json")["settings"])
+        with np.load(folder / "weights.npz", allow_pickle=False) as stored:
+            model.weights, model.bias = stored["weights"], float(stored["bias"])
+            model.idf = {view: stored[view] for view in VIEWS}
+        return model
+
+    def _fit_idf(self, train: pd.DataFrame, view: str) -> np.ndarray:
+        hasher, query = VIEWS[view]
+        texts = pd.concat([self._query_text(train, query), train["target"]]).unique()
+        return TfidfTransformer(sublinear_tf=True).fit(hasher.transform(texts)).idf_.astype(np.float32)
+
+    def _features(self, pairs: pd.DataFrame) -> sparse.csr_matrix:
+        cosines = np.column_stack([self._similarity(pairs, view) for view in VIEWS]).astype(np.float32)
+        query = PAIR_WORDS.transform(self._query_text(pairs, "both"))
+        target = PAIR_WORDS.transform(pairs["target"])
+        return sparse.hstack([sparse.csr_matrix(cosines * 5), cross_words(query, target)], format="csr")
+
+    def _similarity(self, pairs: pd.DataFrame, view: str) -> np.ndarray:
+        hasher, query = VIEWS[view]
+        tfidf = TfidfTransformer(sublinear_tf=True)
+        tfidf.idf_ = self.idf[view].astype(np.float64)
+        left = tfidf.transform(hasher.transform(self._query_text(pairs, query)))
+        right = tfidf.transform(hasher.transform(pairs["target"]))
+        return _cosine(left, right)
+
+    @staticmethod
+    def _query_text(pairs: pd.DataFrame, which: str) -> pd.Series:
+        english = pairs["query_en"].where(pairs["query_en"] != "", pairs["query"])
+        return english if which == "query_en" else pairs["query"] + " " + pairs["query_en"]

@@ -1,0 +1,49 @@
+"""`papermill_runs/ledger.jsonl`: a line a finished run, only ever appended to; the source of estimates."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from pathlib import Path
+from typing import Any
+
+
+def append(path: Path, entry: dict[str, Any]) -> None:
+    """Add one line; several runs may do so at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(entry, ensure_ascii=False) + "\n"
+    with path.open("a+b") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        if not _ends_a_line(stream):
+            stream.write(b"\n")  # a writer was killed in the middle of its line
+        stream.write(line.encode("utf-8"))
+
+
+def _ends_a_line(stream: Any) -> bool:
+    size = stream.seek(0, 2)
+    if size == 0:
+        return True
+    stream.seek(size - 1)
+    return stream.read(1) == b"\n"
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """All entries, oldest first; a line cut off by a kill is left out."""
+    if not path.is_file():
+        return []
+    entries = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entries.append(json.loads(line))
+        except ValueError:
+            continue
+    return entries
+
+
+def expected_seconds(entries: list[dict[str, Any]], config: str, settings_hash: str) -> dict[str, float]:
+    """Seconds by stage of the newest run with these settings, else of the newest of the config."""
+    for key, value in (("settings_hash", settings_hash), ("config", config)):
+        alike = [entry for entry in entries if entry.get(key) == value]
+        if alike:
+            return alike[-1]["seconds"]
+    return {}

@@ -1,0 +1,238 @@
+"""Runs the five notebooks of one config into one folder: what is done stays, what is stale is done again."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from competition_utils.errors import Fault, UserError
+from competition_utils.runs import ledger, paths, report
+from competition_utils.runs.kernel import clock, execute
+from competition_utils.runs.settings import Settings
+from competition_utils.runs.stage import stage_settings, versions, why_not_done
+from competition_utils.storage import hash_json, read_json, write_json, write_text
+from competition_utils.submit import check_submission, export_submission, source_file
+from competition_utils.tasks import select_tasks
+
+
+@dataclass
+class Run:
+    """One run: a name, a folder, and the checked settings it is made from."""
+
+    name: str
+    settings: Settings
+    folder: Path = field(init=False)
+    values: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
+            raise UserError(
+                f"--name: expected letters, digits, dots, dashes or underscores, found {self.name!r}."
+            )
+        self.folder = paths.run_folder(self.name)
+        data = paths.data_folder(self.settings.data_dir, self.settings.sample_size)
+        self.values = {"run_dir": paths.shown(self.folder), "data_dir": paths.shown(data)}
+
+    def parameters(self, stage: str) -> dict[str, Any]:
+        return self.settings.for_stage(stage, self.values)
+
+    def resolved(self) -> dict[str, dict[str, Any]]:
+        """Every setting of every stage, defaults of the notebooks included."""
+        return {stage: stage_settings(stage, self.parameters(stage)) for stage in paths.STAGES}
+
+    @property
+    def settings_hash(self) -> str:
+        return hash_json(self.resolved())
+
+    def why_not_done(self, stage: str) -> str | None:
+        return why_not_done(stage, self.folder, self.parameters(stage))
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of each stage that has a manifest."""
+        manifests = {stage: self.folder / stage / "manifest.json" for stage in paths.STAGES}
+        return {stage: read_json(path)["seconds"] for stage, path in manifests.items() if path.is_file()}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run ended with. `metrics` is None where --to stopped it early; `faults` are the submission's."""
+
+    metrics: dict[str, Any] | None
+    faults: list[Fault]
+
+
+def execute_run(
+    run: Run, *, resume: bool = False, first: str | None = None, last: str | None = None
+) -> Outcome:
+    """Execute the stages that are not done, in order, and assemble metrics, report and submission.
+
+    `first`: begin there, even where that stage is done; the ones before must be. `last`: stop after it.
+    Raises UserError for wrong input and StageFailed where a notebook failed.
+    """
+    _refuse_unless_new(run, resume or first is not None)
+    with only_runner(run.folder):
+        _write_run_file(run)
+        chosen = _stages_from_to(run, first, last)
+        worked = _execute_stages(run, chosen, first)
+        if any(run.why_not_done(stage) for stage in paths.STAGES):
+            return Outcome(None, [])
+        metrics = _assemble_metrics(run)
+        faults = export_run(run.folder)
+        report.write_report(run.folder, metrics, run.resolved())
+        if worked:
+            ledger.append(paths.ledger_path(), _ledger_entry(run, metrics))
+        return Outcome(metrics, faults)
+
+
+def _refuse_unless_new(run: Run, may_exist: bool) -> None:
+    if not may_exist and (run.folder / "run.yaml").exists():
+        raise UserError(
+            f"run: expected a new folder, but {paths.shown(run.folder)} holds a run already.\n"
+            f"Add --resume to go on with it, or --name NAME for another one."
+        )
+
+
+@contextmanager
+def only_runner(folder: Path) -> Iterator[None]:
+    """Hold the run's folder for this process; UserError where another one holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"run: {paths.shown(folder)} is being written by another process.\n"
+                f"Wait until that ends, or take another --name."
+            ) from None
+        yield
+
+
+def _stages_from_to(run: Run, first: str | None, last: str | None) -> tuple[str, ...]:
+    start = paths.STAGES.index(first) if first else 0
+    end = paths.STAGES.index(last) + 1 if last else len(paths.STAGES)
+    if start >= end:
+        raise UserError(f"--from {first} comes after --to {last}: there is nothing to run.")
+    for stage in paths.STAGES[:start]:
+        if reason := run.why_not_done(stage):
+            raise UserError(
+                f"--from {first}: stage {stage} is not done ({reason}). Use --resume without --from."
+            )
+    return paths.STAGES[start:end]
+
+
+def _execute_stages(run: Run, chosen: tuple[str, ...], forced: str | None) -> bool:
+    """Execute what is not done; True if anything was. Prints one line a stage."""
+    began, worked = time.monotonic(), False
+    expected = ledger.expected_seconds(
+        ledger.read(paths.ledger_path()), run.settings.config, run.settings_hash
+    )
+    for number, stage in enumerate(chosen):
+        reason = "asked for by --from" if stage == forced else run.why_not_done(stage)
+        if reason is None:
+            print(f"{stage:<17} done before", flush=True)
+            continue
+        if reason not in ("not run yet", "asked for by --from"):
+            print(f"{stage:<17} run again: {reason}", flush=True)
+        started, worked = time.monotonic(), True
+        execute(stage, run.folder, run.parameters(stage))
+        now = time.monotonic()
+        left = _time_left(expected, chosen[number + 1 :])
+        print(f"{stage:<17} {clock(now - started):>7}   {clock(now - began):>7} so far{left}", flush=True)
+    return worked
+
+
+def _time_left(expected: dict[str, float], stages: tuple[str, ...]) -> str:
+    if not stages or not all(stage in expected for stage in stages):
+        return ""
+    return f"   about {clock(sum(expected[stage] for stage in stages))} left"
+
+
+def _write_run_file(run: Run) -> None:
+    """`run.yaml`: what was run, with what, where."""
+    content = {
+        "name": run.name,
+        "config": run.settings.config,
+        "given": run.settings.values,
+        "settings": run.resolved(),
+        "settings_hash": run.settings_hash,
+        "git_commit": _git_commit(),
+        "device": _device(),
+        "versions": versions(),
+    }
+    write_text(run.folder / "run.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(paths.project_root()), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _device() -> str:
+    """The GPUs as the driver names them (without importing torch), else the number of CPUs."""
+    if shutil.which("nvidia-smi"):
+        query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+        found = subprocess.run(query, capture_output=True, text=True, check=False)
+        if found.returncode == 0 and found.stdout.strip():
+            return "; ".join(found.stdout.strip().splitlines())
+    return f"{len(os.sched_getaffinity(0))} CPUs"
+
+
+def _assemble_metrics(run: Run) -> dict[str, Any]:
+    metrics = {**read_json(run.folder / "threshold_tuning" / "metrics.json"), "seconds": run.seconds()}
+    write_json(run.folder / "metrics.json", metrics)
+    return metrics
+
+
+def export_run(folder: Path) -> list[Fault]:
+    """Copy the submission of a run out of its folder, and check the copy against the source files."""
+    manifest = folder / "submission" / "manifest.json"
+    if not manifest.is_file():
+        raise UserError(
+            f"submit: expected a finished run, found none in {paths.shown(folder)}. Run it to the end."
+        )
+    settings = read_json(manifest)["settings"]
+    data, exported = paths.in_project(settings["data_dir"]), paths.submission_folder(folder.name)
+    export_submission(manifest.parent, exported)
+    tasks = select_tasks(settings["task"])
+    sources = {task.name: source_file(task, data, settings["submit_split"]) for task in tasks}
+    return check_submission(exported, sources)
+
+
+def find_run(name: str) -> Path:
+    """The folder of a run, given its name in `papermill_runs/` or a path; UserError lists those there are."""
+    for folder in (Path(name), paths.run_folder(name)):
+        if (folder / "run.yaml").is_file():
+            return folder.resolve()
+    known = sorted(path.parent.name for path in paths.run_folder("").glob("*/run.yaml"))
+    raise UserError(
+        f"run: expected a run's name or folder, found {name!r}. There are: {', '.join(known) or 'none'}."
+    )
+
+
+def _ledger_entry(run: Run, metrics: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": run.name,
+        "config": run.settings.config,
+        "settings_hash": run.settings_hash,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "f1_mean": metrics.get("f1_mean"),
+        "f1": {task: figures["f1"] for task, figures in metrics["tasks"].items()},
+        "seconds": metrics["seconds"],
+        "device": _device(),
+        "git_commit": _git_commit(),
+    }

@@ -1,0 +1,245 @@
+"""What a notebook uses to read what earlier stages left and to leave its own, and how resume judges that.
+
+    stage = open_stage("augmentation", run_dir, globals())
+    data_dir = stage.data_folder(data_dir)
+    table = stage.read("QC_train", of="eda")
+    stage.write("QC_train", augmented)
+    stage.save_figure("rows_by_language", figure)
+    stage.finish({"rows": len(augmented)})
+
+A stage counts as done when its `manifest.json` is there and what that names (inputs, settings, the notebook's
+code, outputs) is still as it was. Times stand in the manifest only, which no later stage hashes.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from competition_utils.errors import UserError
+from competition_utils.runs import paths
+from competition_utils.runs.parameters import code_hash, read_parameters
+from competition_utils.storage import (
+    appears_whole,
+    hash_file,
+    hash_json,
+    read_json,
+    write_json,
+    write_parquet,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ABSENT = "absent"
+PLACES = ("run_dir",)  # parameters that say where a run lies: they change nothing in what a stage writes
+PACKAGES = (
+    "competition-utils",
+    "pandas",
+    "numpy",
+    "pyarrow",
+    "scikit-learn",
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+)
+FIGURE_DPI = 130
+
+
+class Stage:
+    """The open folder of one stage of one run; made by `open_stage`."""
+
+    def __init__(self, name: str, run: Path, settings: dict[str, Any], source_hash: str):
+        self.name = name
+        self.run = run
+        self.folder = run / name
+        self.manifest_path = self.folder / "manifest.json"
+        self.settings = settings
+        self.source_hash = source_hash
+        self._inputs: dict[str, dict[str, str]] = {"run": {}, "files": {}}
+        self._started = time.monotonic()
+
+    # What it reads
+
+    def path(self, name: str, of: str | None = None) -> Path:
+        """A file or folder of this stage (its parent is made), or, with `of`, one that an earlier stage left:
+        it becomes an input of this stage, and UserError says which stage to run first where it is missing."""
+        if of is None:
+            own = self.folder / name
+            own.parent.mkdir(parents=True, exist_ok=True)
+            return own
+        if paths.STAGES.index(of) >= paths.STAGES.index(self.name):
+            raise UserError(f"{self.name}: expected an earlier stage to read from, found {of!r}.")
+        earlier = self.run / of / name
+        if not earlier.exists():
+            raise UserError(
+                f"{self.name}: expected {paths.shown(earlier)}, which stage {of} writes, found none.\n"
+                f"Run stage {of} first: notebooks/{paths.notebook_name(of)}, or the run with --resume."
+            )
+        self._inputs["run"][f"{of}/{name}"] = _hash_of(earlier)
+        return earlier
+
+    def read(self, name: str, of: str) -> pd.DataFrame:
+        """The table `name` (no suffix) that an earlier stage wrote."""
+        return pd.read_parquet(self.path(f"{name}.parquet", of=of))
+
+    def read_json(self, name: str, of: str) -> Any:
+        """What an earlier stage saved with `save_json(name, …)`; `"metrics"` is what it finished with."""
+        return read_json(self.path(f"{name}.json", of=of))
+
+    def uses(self, path: Path | str) -> Path:
+        """Note a file or folder outside the run as an input, whether it is there or not; gives its full path
+        (a relative one is meant from the project's root)."""
+        full = paths.in_project(path)
+        self._inputs["files"][paths.shown(full)] = _hash_of(full)
+        return full
+
+    def data_folder(self, data_dir: str) -> Path:
+        """The data folder that the parameter `data_dir` means ("sample": the built-in one), as an input."""
+        return self.uses(paths.data_folder(data_dir))
+
+    # What it leaves
+
+    def write(self, name: str, table: pd.DataFrame) -> None:
+        """Write a table as `<stage>/<name>.parquet`, without its index."""
+        write_parquet(self.path(f"{name}.parquet"), table)
+
+    def save_json(self, name: str, value: Any) -> None:
+        """Write `<stage>/<name>.json`."""
+        write_json(self.path(f"{name}.json"), value)
+
+    def save_figure(self, name: str, figure: Figure) -> Figure:
+        """Write `<stage>/figures/<name>.png` and give the figure back, so that the cell shows it."""
+        with appears_whole(self.path(f"figures/{name}.png")) as beside:
+            figure.savefig(beside, format="png", dpi=FIGURE_DPI, bbox_inches="tight")
+        _forget_in_pyplot(figure)
+        return figure
+
+    def work_folder(self, name: str) -> Path:
+        """A folder for checkpoints: kept when the stage is killed and run again, gone at the end."""
+        folder = self.folder / ".work" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def finish(self, metrics: Mapping[str, Any]) -> None:
+        """Write `metrics.json`, then `manifest.json`, last of all; `metrics` must not hold times."""
+        self.save_json("metrics", dict(metrics))
+        shutil.rmtree(self.folder / ".work", ignore_errors=True)
+        seconds = round(time.monotonic() - self._started, 2)
+        outputs = {name: hash_file(self.folder / name) for name in _files_in(self.folder)}
+        manifest = {
+            "stage": self.name,
+            "settings": self.settings,
+            "settings_hash": hash_json(self.settings),
+            "source_hash": self.source_hash,
+            "inputs": self._inputs,
+            "outputs": outputs,
+            "seconds": seconds,
+            "versions": versions(),
+        }
+        write_json(self.manifest_path, manifest)
+        print(f"{self.name}: {len(outputs)} files in {paths.shown(self.folder)}, {seconds:.1f} s")
+
+
+def open_stage(name: str, run_dir: Path | str, settings: Mapping[str, Any]) -> Stage:
+    """Open the folder RUN/<stage> for a notebook; a relative `run_dir` is meant from the project's root.
+
+    `settings` is simply the notebook's `globals()`: the names that its parameters cell declares are kept.
+    A finished stage that is opened again is no longer done. What another opening left is cleared away, unless
+    it was killed and settings, notebook and earlier stages are the same, so that checkpoints can be used.
+    """
+    source, run = paths.notebook_path(name), paths.in_project(run_dir)
+    stage = Stage(name, run, stage_settings(name, settings), code_hash(source))
+    earlier = paths.STAGES[: paths.STAGES.index(name)]
+    identity = {
+        "settings": hash_json(stage.settings),
+        "source": stage.source_hash,
+        "earlier": {before: _outputs_hash(run / before) for before in earlier},
+    }
+    opened = stage.folder / ".opened.json"
+    goes_on = opened.is_file() and read_json(opened) == identity and not stage.manifest_path.is_file()
+    if stage.folder.is_dir() and not goes_on:
+        shutil.rmtree(stage.folder)
+    write_json(opened, identity)
+    return stage
+
+
+def stage_settings(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a stage: each parameter that its notebook declares, with the given value or default."""
+    declared = read_parameters(paths.notebook_path(name)).values()
+    return {p.name: values.get(p.name, p.default) for p in declared if p.name not in PLACES}
+
+
+def why_not_done(name: str, run: Path, values: Mapping[str, Any]) -> str | None:
+    """None if the stage is done with these parameter values; else the reason, in a few words."""
+    path = run / name / "manifest.json"
+    if not path.is_file():
+        return "not finished yet" if path.parent.is_dir() else "not run yet"
+    manifest = read_json(path)
+    changed = _changed_settings(manifest["settings"], stage_settings(name, values))
+    if changed:
+        return f"settings changed ({', '.join(changed)})"
+    if manifest["source_hash"] != code_hash(paths.notebook_path(name)):
+        return "its notebook changed"
+    for key, found in manifest["inputs"]["run"].items():
+        if _hash_of(run / key) != found:
+            return f"its input {key} changed"
+    for key, found in manifest["inputs"]["files"].items():
+        if _hash_of(paths.in_project(key)) != found:
+            return f"its input {key} changed"
+    for key, found in manifest["outputs"].items():
+        if _hash_of(run / name / key) != found:
+            return f"its output {key} changed"
+    return None
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that decide what a stage writes, as installed here."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    names = list(dict.fromkeys([*before, *now]))
+    return [name for name in names if hash_json(before.get(name)) != hash_json(now.get(name))]
+
+
+def _files_in(folder: Path) -> list[str]:
+    """Files below `folder` that are not hidden, as posix paths, sorted; the manifest is not among them."""
+    names = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
+    visible = (name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
+    return sorted(name for name in visible if name != "manifest.json")
+
+
+def _hash_of(path: Path) -> str:
+    """sha256 of a file, or of all visible files below a folder with their names; "absent" for nothing."""
+    if path.is_file():
+        return hash_file(path)
+    if path.is_dir():
+        return hash_json({name: hash_file(path / name) for name in _files_in(path)})
+    return ABSENT
+
+
+def _outputs_hash(folder: Path) -> str:
+    manifest = folder / "manifest.json"
+    return hash_json(read_json(manifest)["outputs"]) if manifest.is_file() else ABSENT
+
+
+def _forget_in_pyplot(figure: Figure) -> None:
+    """A figure that pyplot knows would be shown twice in a notebook: by pyplot, and as the cell's value."""
+    import matplotlib.pyplot as plt
+
+    plt.close(figure)
