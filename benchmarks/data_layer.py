@@ -68,8 +68,8 @@ def clean(table: pd.DataFrame, task: Task, folder: Path) -> pd.DataFrame:
 
 
 def clean_pandas(table: pd.DataFrame, task: Task, folder: Path) -> pd.DataFrame:
-    cleaned = table.apply(lambda row: pd.Series([_plain(row["origin_query"]), _plain(row["origin_target"])]), axis=1)
-    return table.assign(query=cleaned[0], target=cleaned[1])
+    queries = table.apply(lambda row: _plain(row["origin_query"]), axis=1)
+    return table.assign(query=queries, target=table.apply(lambda row: _plain(row["origin_target"]), axis=1))
 
 
 def _plain(text: str | None) -> str:
@@ -91,9 +91,9 @@ def duplicates(table: pd.DataFrame, task: Task, folder: Path) -> pd.DataFrame:
 def duplicates_pandas(table: pd.DataFrame, task: Task, folder: Path) -> pd.DataFrame:
     keys = table.apply(lambda row: _near(row["query"]), axis=1)
     table.groupby(keys)["query"].apply(lambda queries: set(queries) if queries.nunique() > 1 else None)
-    pairs = table.groupby(["query", "target"])["label"]
-    majority = pairs.transform(lambda labels: labels.mode()[0])
-    table[(table["label"] == majority) & ~table.duplicated(["query", "target"])]
+    votes = table.groupby(["query", "target"])["label"].apply(lambda labels: labels.astype(float).mean())
+    kept = table.apply(lambda row: abs(votes[row["query"], row["target"]] - row["label"]) < 0.5, axis=1)
+    table[kept].drop_duplicates(["query", "target", "label"])
     return table
 
 
@@ -149,7 +149,7 @@ class Step:
 
 STEPS = [
     Step("read, validate", read, read_pandas),
-    Step("clean", clean, clean_pandas, pandas_rows=5_000),
+    Step("clean", clean, clean_pandas),
     Step("duplicates", duplicates, duplicates_pandas, pandas_rows=5_000),
     Step("languages", languages, languages_pandas, pandas_rows=2_000),
     Step("fold", fold, fold_pandas, pandas_rows=5_000),
