@@ -58,7 +58,7 @@ def read_pandas(table: None, task: Task, folder: Path) -> pd.DataFrame:
 
 def _is_sound(row: pd.Series, task: Task) -> bool:
     texts = isinstance(row["origin_query"], str) and isinstance(row["language"], str)
-    target = row[task.target_field] is None or isinstance(row[task.target_field], str)
+    target = pd.isna(row[task.target_field]) or isinstance(row[task.target_field], str)
     label = type(row["label"]) in (int, str) and row["label"] in (0, 1, "0", "1")
     return type(row["id"]) is int and texts and target and row["task"] == task.name and label
 

@@ -51,7 +51,7 @@ class FileReport:
         left_out = pd.Series([fault.kind for fault in self.faults], dtype="str").value_counts()
         notes = [f"left out as allowed: {count:,} × {kind}" for kind, count in left_out.items()] + list(self.notes)
         if notes:
-            warnings.warn(f"{self.path.name}: " + "; ".join(notes), DataWarning, stacklevel=2)
+            warnings.warn(f"{self.path.name}: " + "; ".join(notes), DataWarning, stacklevel=3)
         return self.table
 
 
