@@ -12,12 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="an empty or new folder")
     parser.add_argument("--rows", type=int, default=6000, help="rows of train a task (default %(default)s)")
     parser.add_argument("--dev-rows", type=int, default=2000, help="rows of dev a task (default %(default)s)")
-    parser.add_argument(
-        "--test-rows", type=int, default=2000, help="rows of test a task (default %(default)s)"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="another seed, another sample (default %(default)s)"
-    )
+    parser.add_argument("--test-rows", type=int, default=2000, help="rows of test a task (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, another sample (default %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
