@@ -16,26 +16,25 @@ import pandas as pd
 
 from competition_utils.data import lexicon as lexicon_module
 from competition_utils.data.lexicon import Lexicon, load_lexicon, names
-from competition_utils.data.sample_catalogue import CHILD, Catalogue
+from competition_utils.data.sample_catalogue import Catalogue
 from competition_utils.data.sample_items import draw_conflicts, draw_items
-from competition_utils.data.sample_noise import make_brands
+from competition_utils.data.sample_queries import World, draw_queries
 from competition_utils.data.sample_rows import (
     NOISE,
     WRONG_LEVELS,
     draw_forms,
     draw_labels,
-    draw_queries,
     plan_cells,
     rearrange,
 )
-from competition_utils.data.sample_text import BRANDS_PER_FAMILY, NONE, compose_paths, compose_titles
+from competition_utils.data.sample_text import GENERAL, NONE, compose_paths, compose_titles
 from competition_utils.errors import UserError
 from competition_utils.progress import progress
 from competition_utils.storage import appears_whole, hash_file, read_json, write_json
 from competition_utils.tasks import SPLITS, TASKS, Task
 
 MARK = "sample.json"
-FEWEST_ROWS = 50
+FEWEST_ROWS = 100
 FORM_SHARES = (0.55, 0.32, 0.13)  # of category paths: the concept's own, its parent, a child
 LEXICON_SHARE = 0.85
 TEXT_LABEL_SHARE = 0.02  # labels written "0" or "1"
@@ -83,9 +82,7 @@ def _checked_settings(**numbers: int) -> dict[str, Any]:
 def _fingerprint() -> str:
     """Changes with the lexicon and the generator, so that a folder of an older version is written anew."""
     here = Path(lexicon_module.__file__).parent
-    return "".join(
-        hash_file(path)[:8] for path in sorted([*here.glob("lexicon/*.tsv"), *here.glob("sample*.py")])
-    )
+    return "".join(hash_file(path)[:8] for path in sorted([*here.glob("lexicon/*.tsv"), *here.glob("sample*.py")]))
 
 
 def _read_mark(folder: Path) -> dict[str, Any]:
@@ -101,16 +98,14 @@ def _read_mark(folder: Path) -> dict[str, Any]:
 
 def _write_files(folder: Path, sizes: dict[str, int], seed: int) -> Iterator[tuple[str, int]]:
     lexicon = load_lexicon()
-    catalogue = Catalogue.of(lexicon)
     # One generator for what the tasks share, one for each task: neither disturbs the other.
     shared = np.random.default_rng([seed, 0])
-    held_out = catalogue.held_out(shared)
-    brands = make_brands(shared, (catalogue.family.max() + 1) * BRANDS_PER_FAMILY)
+    world = World.of(shared, lexicon)
     terms = _known_terms(lexicon, shared)
     _write_table(folder / "lexicon.tsv", terms, sep="\t")
     yield "lexicon.tsv", len(terms)
     for number, task in enumerate(progress(list(TASKS.values()), what="sample", unit="tasks"), start=1):
-        table = _make_task(np.random.default_rng([seed, number]), task, catalogue, brands, held_out, sizes)
+        table = _make_task(np.random.default_rng([seed, number]), task, world, sizes)
         for split in SPLITS:
             part = table[table["split"] == split]
             _write_lines(folder / task.file_name(split), task, part, labelled=split != "test")
@@ -140,21 +135,14 @@ def _known_terms(lexicon: Lexicon, rng: np.random.Generator) -> pd.DataFrame:
     return pairs[(rng.random(term.max() + 1) < LEXICON_SHARE)[term]]
 
 
-def _make_task(
-    rng: np.random.Generator,
-    task: Task,
-    catalogue: Catalogue,
-    brands: np.ndarray,
-    held_out: np.ndarray,
-    sizes: dict[str, int],
-) -> pd.DataFrame:
+def _make_task(rng: np.random.Generator, task: Task, world: World, sizes: dict[str, int]) -> pd.DataFrame:
     """All rows of a task in file order: `split, id, language, query, target, label`."""
     cells = plan_cells(task, sizes)
-    queries = draw_queries(rng, task, catalogue, brands, held_out, cells)
+    queries = draw_queries(rng, task, world, cells)
     rows = _rows_of(rng, queries, cells)
     rows["label"] = draw_labels(rng, rows["cell"].to_numpy(), cells["rate"].to_numpy())
     make_targets = _category_targets if task.name == "QC" else _item_targets
-    rows["target"] = make_targets(rng, catalogue, brands, rows)
+    rows["target"] = make_targets(rng, world, rows)
     return _with_traps(rng, task, rows)
 
 
@@ -166,44 +154,38 @@ def _rows_of(rng: np.random.Generator, queries: pd.DataFrame, cells: pd.DataFram
     return rows.assign(split=rows["cell"].map(cells["split"]), language=rows["cell"].map(cells["language"]))
 
 
-def _wrong_concepts(
-    rng: np.random.Generator, catalogue: Catalogue, rows: pd.DataFrame, form: np.ndarray, moved: np.ndarray
+def _offered_concepts(
+    rng: np.random.Generator, catalogue: Catalogue, rows: pd.DataFrame, form: np.ndarray, wrong: np.ndarray
 ) -> np.ndarray:
-    """int [n]: the concept of every target; where `moved`, one that does not fit the query."""
-    concept = rows["meant"].to_numpy().copy()
+    """int [n]: the concept of every target; where `wrong` (bool [n]), one that does not fit the query."""
+    asked, general = rows["concept"].to_numpy(), (rows["name"] == GENERAL).to_numpy().astype(np.int8)
     groups = [catalogue.family, catalogue.top, np.zeros_like(catalogue.top)]
     level = rng.choice(len(groups), p=WRONG_LEVELS, size=len(rows))
+    offered = asked.copy()
     for split in SPLITS:  # within a split, so that train never shows what is held out
-        some = np.flatnonzero(moved & (rows["split"] == split).to_numpy())
-        asked = rows["asked"].to_numpy()[some]
-        concept[some] = rearrange(
-            rng, asked, concept[some], form[some], level[some], groups, catalogue.related
-        )
-    return concept
+        some = np.flatnonzero(wrong & (rows["split"] == split).to_numpy())
+        offered[some] = rearrange(rng, asked[some], form[some], general[some], level[some], groups, catalogue.related)
+    return offered
 
 
-def _category_targets(
-    rng: np.random.Generator, catalogue: Catalogue, brands: np.ndarray, rows: pd.DataFrame
-) -> np.ndarray:
+def _category_targets(rng: np.random.Generator, world: World, rows: pd.DataFrame) -> np.ndarray:
+    catalogue, wanted = world.catalogue, rows["attribute"].to_numpy()
     form = draw_forms(rng, rows["asker"].to_numpy(), FORM_SHARES)
-    concept = _wrong_concepts(rng, catalogue, rows, form, moved=(rows["label"] == 0).to_numpy())
+    concept = _offered_concepts(rng, catalogue, rows, form, wrong=(rows["label"] == 0).to_numpy())
     child = catalogue.child_attributes.draw(rng, concept)
-    # A child category never contradicts the query, be it the right one's or a wrong one's.
-    wanted = rows["attribute"].to_numpy()
-    group = catalogue.group[wanted]
-    clash = (child != NONE) & (wanted != NONE) & (group != NONE) & (catalogue.group[child] == group)
-    return compose_paths(catalogue, concept, form, np.where((form == CHILD) & clash, wanted, child))
+    # A child category never contradicts the query, be it the right concept's or a wrong one's.
+    clash = (child != NONE) & (wanted != NONE) & (catalogue.group[child] != NONE)
+    clash &= catalogue.group[child] == catalogue.group[wanted]
+    return compose_paths(catalogue, concept, form, np.where(clash, wanted, child))
 
 
-def _item_targets(
-    rng: np.random.Generator, catalogue: Catalogue, brands: np.ndarray, rows: pd.DataFrame
-) -> np.ndarray:
-    conflict = draw_conflicts(rng, catalogue, rows)
+def _item_targets(rng: np.random.Generator, world: World, rows: pd.DataFrame) -> np.ndarray:
+    conflict = draw_conflicts(rng, world.catalogue, rows)
     form = np.zeros(len(rows), dtype=np.int8)
-    moved = (rows["label"] == 0).to_numpy() & ~conflict
-    concept = _wrong_concepts(rng, catalogue, rows, form, moved)
-    items = draw_items(rng, catalogue, brands, rows.assign(concept=concept, conflict=conflict))
-    return compose_titles(rng, catalogue, items)
+    wrong = (rows["label"] == 0).to_numpy() & ~conflict
+    offered = _offered_concepts(rng, world.catalogue, rows, form, wrong)
+    items = draw_items(rng, world, rows.assign(offered=offered, conflict=conflict))
+    return compose_titles(rng, world.catalogue, items)
 
 
 def _with_traps(rng: np.random.Generator, task: Task, rows: pd.DataFrame) -> pd.DataFrame:
@@ -227,9 +209,7 @@ def _with_traps(rng: np.random.Generator, task: Task, rows: pd.DataFrame) -> pd.
 
 def _write_lines(path: Path, task: Task, rows: pd.DataFrame, labelled: bool) -> None:
     fields = [*task.fields, "label"] if labelled else task.fields
-    labels = [
-        str(label) if text else label for label, text in zip(rows["label"], rows["text_label"], strict=True)
-    ]
+    labels = [str(label) if text else label for label, text in zip(rows["label"], rows["text_label"], strict=True)]
     encode = json.JSONEncoder(ensure_ascii=False).encode
     targets = rows["target"].astype(object).where(rows["target"].notna(), None)
     columns = zip(rows["id"], rows["language"], rows["query"], targets, labels, strict=True)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from competition_utils.data.lexicon import LANGUAGES, NAMES, Lexicon, names
+from competition_utils.data.lexicon import LANGUAGES, MARK, NAMES, Lexicon
 
 SELF, PARENT, CHILD = 0, 1, 2  # the forms of a category path, seen from its concept
 HELD_OUT_SHARE = 0.15
 LEVEL_END = ",(?! )"  # a comma with a space after it belongs to a level's name
 # Kinds of attribute that a category of its own is made of: "leather boots" is one, "red boots" is not.
 CATEGORY_KINDS = ("material", "audience", "style", "season", "feature")
+
+# Where the head of a name of several words stands; the other languages' names do not split that simply.
+HEAD_FIRST, HEAD_LAST = ("es", "fr", "pt", "it", "pl", "id", "ar"), ("en", "de", "ko", "tr")
 
 
 @dataclass(frozen=True)
@@ -50,20 +53,23 @@ class Choices:
 class Catalogue:
     """Concepts are codes 0 … n−1 in the lexicon's order, attributes codes 0 … m−1.
 
-    `family` and `top` [n] number the path above a concept and its first level. `related[form, asked, offered]` is
-    True where the offered concept's path in that form fits the asked concept, or might. `broader` are the concepts
-    on the way to a concept's path. `attributes` go with a concept, `child_attributes` name categories below it,
-    `contrary` contradict an attribute; `group` [m] numbers the sets of which a thing has one, −1 for no set.
+    `names[language][concept]` are the concept's names with their marks, `general[language][concept]` the word that a
+    shopper says for it and its like ("dress"; "" where there is none), `words[language][attribute]` the attribute's
+    cell: plain lists, since frames take long to look up single cells.
+    `family` and `top` [n] number the path above a concept and its first level. `related[general, form, asked, offered]`
+    is True where the offered concept's path in that form fits, or might, what a query for the asked concept says by
+    its name (0) or by its general word (1). `attributes` go with a concept, `child_attributes` name categories below
+    it, `contrary` contradict an attribute; `group` [m] numbers the sets of which a thing has one, −1 for no set.
     """
 
     lexicon: Lexicon
     names: dict[str, list[list[str]]]
+    general: dict[str, list[str]]
     words: dict[str, list[str]]
     levels: list[tuple[str, ...]]
     family: np.ndarray
     top: np.ndarray
     related: np.ndarray
-    broader: Choices
     attributes: Choices
     child_attributes: Choices
     contrary: Choices
@@ -73,19 +79,22 @@ class Catalogue:
     def of(cls, lexicon: Lexicon) -> Catalogue:
         concepts, attributes = lexicon.concepts, lexicon.attributes
         levels = [tuple(re.split(LEVEL_END, path)) for path in concepts["path"]]
-        kinds = concepts["kinds"].str.split()
+        family = pd.factorize(pd.Series([",".join(path[:-1]) for path in levels]))[0]
         codes = {kind: rows.index.tolist() for kind, rows in attributes.groupby("kind", sort=False)}
-        of_kinds = [[code for kind in some for code in codes.get(kind, ())] for some in kinds]
+        of_kinds = [[code for kind in some.split() for code in codes.get(kind, ())] for some in concepts["kinds"]]
         category = set(attributes.index[attributes["kind"].isin(CATEGORY_KINDS)])
+        names = {language: concepts[language].str.split(NAMES).tolist() for language in LANGUAGES}
+        general = {language: _general_words(language, some, family) for language, some in names.items()}
+        related = _related(levels, _same_or_kind_of(names))
         return cls(
             lexicon=lexicon,
-            names={language: concepts[language].str.split(NAMES).tolist() for language in LANGUAGES},
+            names=names,
+            general=general,
             words={language: attributes[language].tolist() for language in LANGUAGES},
             levels=levels,
-            family=pd.factorize(pd.Series([",".join(path[:-1]) for path in levels]))[0],
+            family=family,
             top=pd.factorize(pd.Series([path[0] for path in levels]))[0],
-            related=_related(levels, _same_or_kind_of(concepts)),
-            broader=Choices.of(_broader(levels)),
+            related=np.stack([related, related | _said_in_general(names, general)]),
             attributes=Choices.of(of_kinds),
             child_attributes=Choices.of([[code for code in some if code in category] for some in of_kinds]),
             contrary=Choices.of(_contrary(attributes)),
@@ -102,6 +111,34 @@ class Catalogue:
             if fits and (of_top & ~held & ~members).any():
                 held |= members
         return held
+
+
+def bare(name: str) -> str:
+    """A name without its mark, lower case."""
+    return name.partition(MARK)[0].lower()
+
+
+def _general_words(language: str, names: list[list[str]], family: np.ndarray) -> list[str]:
+    """For each concept the head word of its first name, with its mark, where others of its family have it too."""
+    place = 0 if language in HEAD_FIRST else -1
+    parts = [first[0].partition(MARK) for first in names]
+    heads = [name.split()[place] if " " in name and language in HEAD_FIRST + HEAD_LAST else "" for name, _, _ in parts]
+    counts = Counter(zip(family.tolist(), heads, strict=True))
+    shared = [bool(head) and counts[own, head] > 1 for own, head in zip(family.tolist(), heads, strict=True)]
+    return [head + bar + mark if use else "" for use, head, (_, bar, mark) in zip(shared, heads, parts, strict=True)]
+
+
+def _said_in_general(names: dict[str, list[list[str]]], general: dict[str, list[str]]) -> np.ndarray:
+    """bool [asked, offered]: the offered concept has the general word of the asked one, in any language."""
+    said = np.zeros((len(names["en"]),) * 2, dtype=bool)
+    for language, cells in names.items():
+        having: dict[str, list[int]] = defaultdict(list)
+        for code, some in enumerate(cells):
+            for word in {word for name in some for word in bare(name).split()}:
+                having[word].append(code)
+        for code, word in enumerate(general[language]):
+            said[code, having.get(bare(word), [])] = True
+    return said
 
 
 def _prefixes(levels: tuple[str, ...]) -> set[tuple[str, ...]]:
@@ -125,32 +162,25 @@ def _related(levels: list[tuple[str, ...]], alike: np.ndarray) -> np.ndarray:
     return np.stack([own, parent, own])  # a child path goes on where the concept's own ends
 
 
-def _same_or_kind_of(concepts: pd.DataFrame) -> np.ndarray:
+def _same_or_kind_of(names: dict[str, list[list[str]]]) -> np.ndarray:
     """bool [n, n]: the two share a name in some language, or in English one is a kind of the other.
 
     A kind of: "coffee table" ends in "table". What starts alike is no kin ("phone", "phone case").
     """
     sharing: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for language in LANGUAGES:
-        for code, cell in enumerate(concepts[language]):
-            for name in names(cell):
-                sharing[language, name.lower()].add(code)
-    for code, cell in enumerate(concepts["en"]):
-        for name in names(cell):
-            words = name.lower().split()
-            for start in range(1, len(words)):
-                ending = sharing.get(("en", " ".join(words[start:])))
-                if ending is not None:
-                    ending.add(code)
-    alike = np.eye(len(concepts), dtype=bool)
+    for language, cells in names.items():
+        for code, some in enumerate(cells):
+            for name in some:
+                sharing[language, bare(name)].add(code)
+    for code, some in enumerate(names["en"]):
+        for words in (bare(name).split() for name in some):
+            for ending in (" ".join(words[start:]) for start in range(1, len(words))):
+                if ("en", ending) in sharing:
+                    sharing["en", ending].add(code)
+    alike = np.eye(len(names["en"]), dtype=bool)
     for codes in sharing.values():
         alike[np.ix_(list(codes), list(codes))] = True
     return alike
-
-
-def _broader(levels: list[tuple[str, ...]]) -> list[list[int]]:
-    code_of = {path: code for code, path in enumerate(levels)}
-    return [[code_of[way] for way in sorted(_prefixes(path) - {path}) if way in code_of] for path in levels]
 
 
 def _contrary(attributes: pd.DataFrame) -> list[list[int]]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.data.sample_catalogue import Catalogue
+from competition_utils.data.sample_queries import World
 from competition_utils.data.sample_text import BRANDS_PER_FAMILY, NONE, draw_codes_or_measures
 
 CONFLICT_SHARE = 0.5  # of the wrong items, where the query asks for an attribute that others contradict
@@ -24,24 +25,21 @@ def draw_conflicts(rng: np.random.Generator, catalogue: Catalogue, rows: pd.Data
     return able & (rows["label"].to_numpy() == 0) & (rng.random(len(rows)) < CONFLICT_SHARE)
 
 
-def draw_items(
-    rng: np.random.Generator, catalogue: Catalogue, brands: np.ndarray, rows: pd.DataFrame
-) -> pd.DataFrame:
+def draw_items(rng: np.random.Generator, world: World, rows: pd.DataFrame) -> pd.DataFrame:
     """`title_language, concept, attribute, second, brand, extra` for `sample_text.compose_titles`.
 
-    `rows` has the query's `attribute, brand, extra`, the `label`, the `concept` of the item, `conflict` and
-    `language`. A right item has all that the query asks for.
+    `rows` has the query's `attribute, addition, brand, extra`, the `label`, `offered` (the concept of the item),
+    `conflict` and `language`. A right item has all that the query asks for.
     """
     right = (rows["label"] == 1).to_numpy()
-    concept = rows["concept"].to_numpy()
-    attribute = _attributes(rng, catalogue, rows, right)
+    attribute = _attributes(rng, world.catalogue, rows, right)
     return pd.DataFrame(
         {
             "title_language": _title_languages(rng, rows["language"].to_numpy(object)),
-            "concept": concept,
+            "concept": rows["offered"].to_numpy(),
             "attribute": attribute,
-            "second": _second_attributes(rng, catalogue, rows, attribute),
-            "brand": _brands(rng, catalogue, brands, rows, right),
+            "second": _second_attributes(rng, world.catalogue, rows, attribute),
+            "brand": _brands(rng, world, rows, right),
             "extra": _extras(rng, rows, right),
         }
     )
@@ -51,10 +49,8 @@ def _kept(rng: np.random.Generator, right: np.ndarray) -> np.ndarray:
     return right | (rng.random(len(right)) < SHARED_SHARE)
 
 
-def _attributes(
-    rng: np.random.Generator, catalogue: Catalogue, rows: pd.DataFrame, right: np.ndarray
-) -> np.ndarray:
-    wanted, concept = rows["attribute"].to_numpy(), rows["concept"].to_numpy()
+def _attributes(rng: np.random.Generator, catalogue: Catalogue, rows: pd.DataFrame, right: np.ndarray) -> np.ndarray:
+    wanted, concept = rows["attribute"].to_numpy(), rows["offered"].to_numpy()
     free = catalogue.attributes.draw(rng, concept)
     unasked = np.where(rng.random(len(rows)) < 0.75, free, NONE)
     kept = right | (_kept(rng, right) & catalogue.attributes.holds(concept, wanted))
@@ -66,7 +62,7 @@ def _second_attributes(
     rng: np.random.Generator, catalogue: Catalogue, rows: pd.DataFrame, first: np.ndarray
 ) -> np.ndarray:
     """Another attribute for half of the items, of no group that the first one or the query speaks of."""
-    second = catalogue.attributes.draw(rng, rows["concept"].to_numpy())
+    second = catalogue.attributes.draw(rng, rows["offered"].to_numpy())
     wanted = rows["attribute"].to_numpy()
     group = catalogue.group[second]
     clash = (second == first) | (second == wanted)
@@ -75,11 +71,9 @@ def _second_attributes(
     return np.where(clash | (rng.random(len(rows)) < 0.5), NONE, second)
 
 
-def _brands(
-    rng: np.random.Generator, catalogue: Catalogue, brands: np.ndarray, rows: pd.DataFrame, right: np.ndarray
-) -> np.ndarray:
+def _brands(rng: np.random.Generator, world: World, rows: pd.DataFrame, right: np.ndarray) -> np.ndarray:
     wanted = rows["brand"].to_numpy(object)
-    first = catalogue.family[rows["concept"].to_numpy()] * BRANDS_PER_FAMILY
+    brands, first = world.brands, world.catalogue.family[rows["offered"].to_numpy()] * BRANDS_PER_FAMILY
     place = rng.integers(BRANDS_PER_FAMILY, size=len(rows))
     other = brands[first + place]
     other = np.where(other == wanted, brands[first + (place + 1) % BRANDS_PER_FAMILY], other)

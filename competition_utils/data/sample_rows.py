@@ -11,15 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from competition_utils.data.sample_catalogue import Catalogue
-from competition_utils.data.sample_noise import spoil
-from competition_utils.data.sample_text import (
-    BRANDS_PER_FAMILY,
-    NONE,
-    compose_queries,
-    draw_codes_or_measures,
-)
-from competition_utils.errors import UserError
 from competition_utils.tasks import SPLITS, Task
 
 # Share of label 1 by tagged language, as in the competition (COMPETITION facts); others get the task's mean.
@@ -31,21 +22,6 @@ MISTAGGED_SHARE = 0.14  # of the rows tagged `en`: the query is in another langu
 MISTAGGED_DROP = 0.07  # and they are that much less often relevant
 UNTRAINED_LANGUAGE, UNTRAINED_SHARE = "tr", 0.02  # in dev and test only, and no language of the competition
 NOISE = 0.04  # share of train's labels that are flipped
-TARGETS_PER_QUERY = {"QC": (0.55, 0.32, 0.13), "QI": (0.20, 0.25, 0.20, 0.15, 0.12, 0.08)}  # 1, 2, … targets
-ATTRIBUTE_SHARE = {"QC": 0.45, "QI": 0.55}
-SYNONYM_SHARE = 0.35
-BROADER_SHARE = 0.07  # of the queries name what lies above the thing meant
-# What a query has beside its noun and attribute. "english": the attribute is said in English.
-ADDITIONS = {
-    "nothing": 0.665,
-    "role": 0.08,
-    "brand": 0.09,
-    "measure": 0.08,
-    "code": 0.03,
-    "english": 0.025,
-    "only_brand": 0.018,
-    "only_code": 0.012,
-}
 WRONG_LEVELS = (0.40, 0.35, 0.25)  # a wrong target's concept: same family, same top level, anywhere
 ATTEMPTS = 8
 
@@ -77,93 +53,6 @@ def _language_rows(task: Task, split: str, rows: int) -> dict[str, int]:
     return {language: share + (i < left) for i, language in enumerate(languages)} | counts
 
 
-def draw_queries(
-    rng: np.random.Generator,
-    task: Task,
-    catalogue: Catalogue,
-    brands: np.ndarray,
-    held_out: np.ndarray,
-    cells: pd.DataFrame,
-) -> pd.DataFrame:
-    """Queries with different texts, enough of them for the rows of every cell.
-
-    Columns: `cell, text_language, meant` and `asked` (concepts: the one of the right targets, and the one named),
-    `name, attribute, addition, brand, extra, targets` (rows that the query gets) and `query` (text). Raises
-    UserError where the lexicon cannot make so many different queries.
-    """
-    batches: list[pd.DataFrame] = []
-    lacking = cells["rows"].to_numpy()
-    mean = np.dot(TARGETS_PER_QUERY[task.name], np.arange(len(TARGETS_PER_QUERY[task.name])) + 1)
-    for _ in range(40):
-        cell = np.repeat(
-            np.arange(len(cells)), np.ceil(lacking / mean * 1.15).astype(int) + 2 * (lacking > 0)
-        )
-        cell = rng.permutation(cell)
-        batches.append(_some_queries(rng, task, catalogue, brands, held_out, cells, cell))
-        queries = pd.concat(batches, ignore_index=True).drop_duplicates("key", ignore_index=True)
-        found = queries.groupby("cell")["targets"].sum().reindex(range(len(cells)), fill_value=0)
-        lacking = np.maximum(cells["rows"].to_numpy() - found.to_numpy(), 0)
-        if not lacking.any():
-            return queries
-    raise UserError(
-        f"sample {task.name}: expected {cells['rows'].sum():,} rows, the lexicon's different queries fall "
-        f"{lacking.sum():,} rows short. Ask for fewer rows."
-    )
-
-
-def _some_queries(
-    rng: np.random.Generator,
-    task: Task,
-    catalogue: Catalogue,
-    brands: np.ndarray,
-    held_out: np.ndarray,
-    cells: pd.DataFrame,
-    cell: np.ndarray,
-) -> pd.DataFrame:
-    """One query for each entry of `cell`, repeated texts among them; `key` is what makes two texts the same."""
-    count = len(cell)
-    everywhere, known = np.arange(len(held_out)), np.flatnonzero(~held_out)
-    in_train = (cells["split"] == "train").to_numpy()[cell]
-    meant = np.where(in_train, rng.choice(known, size=count), rng.choice(everywhere, size=count))
-    broader = np.where(rng.random(count) < BROADER_SHARE, catalogue.broader.draw(rng, meant), NONE)
-    addition = rng.choice(list(ADDITIONS), p=list(ADDITIONS.values()), size=count)
-    has_attribute = (rng.random(count) < ATTRIBUTE_SHARE[task.name]) | (addition == "english")
-    has_attribute &= ~np.isin(addition, ["only_brand", "only_code"])
-    with_brand = np.isin(addition, ["brand", "only_brand"])
-    brand = brands[catalogue.family[meant] * BRANDS_PER_FAMILY + rng.integers(BRANDS_PER_FAMILY, size=count)]
-    is_code = np.isin(addition, ["code", "only_code"])
-    extra = draw_codes_or_measures(rng, is_code)
-    drawn = pd.DataFrame(
-        {
-            "cell": cell,
-            "text_language": _text_languages(rng, task, cells, cell),
-            "meant": meant,
-            "asked": np.where(broader == NONE, meant, broader),
-            "name": rng.integers(6, size=count) * (rng.random(count) < SYNONYM_SHARE),
-            "attribute": np.where(has_attribute, catalogue.attributes.draw(rng, meant), NONE),
-            "addition": addition,
-            "brand": np.where(with_brand, brand, ""),
-            "extra": np.where(is_code | (addition == "measure"), extra, ""),
-            "targets": rng.choice(
-                len(TARGETS_PER_QUERY[task.name]), p=TARGETS_PER_QUERY[task.name], size=count
-            )
-            + 1,
-        }
-    )
-    texts = compose_queries(rng, catalogue, drawn)
-    drawn["query"] = spoil(rng, texts, drawn["text_language"].to_numpy(object))
-    return drawn.assign(key=drawn["query"].str.lower().str.replace(r"[\W_]+", " ", regex=True).str.strip())
-
-
-def _text_languages(
-    rng: np.random.Generator, task: Task, cells: pd.DataFrame, cell: np.ndarray
-) -> np.ndarray:
-    """object [n]: the tagged language, or for mistagged rows another one of train."""
-    others = np.array([language for language in task.train_languages if language != "en"], dtype=object)
-    tagged = cells["language"].to_numpy(object)[cell]
-    return np.where(cells["mistagged"].to_numpy()[cell], rng.choice(others, size=len(cell)), tagged)
-
-
 def draw_labels(rng: np.random.Generator, cell: np.ndarray, rates: np.ndarray) -> np.ndarray:
     """int8 [n] labels: in each cell exactly the planned share of ones, in random order."""
     order = np.lexsort((rng.random(len(cell)), cell))
@@ -190,35 +79,35 @@ def draw_forms(rng: np.random.Generator, asker: np.ndarray, weights: Sequence[fl
 def rearrange(
     rng: np.random.Generator,
     asked: np.ndarray,
-    offered: np.ndarray,
     form: np.ndarray,
+    general: np.ndarray,
     level: np.ndarray,
     groups: Sequence[np.ndarray],
     related: np.ndarray,
 ) -> np.ndarray:
-    """The concept of each wrong target: `offered` in another order, so that none fits the query it lands at.
+    """int [n]: the concepts of the wrong targets, which are the asked concepts in another order, so that none fits.
 
-    `asked`, `offered`, `form` and `level` are [n]: the concept asked for, the concept this row would offer if it
-    were right, the form of target, and how near the wrong one is to be (an index into `groups`). `groups` holds,
-    from near to far, the group of every concept; a row that finds no partner in its group joins the next one.
-    `related[form, asked, offered]` is True where the target would fit.
+    `asked`, `form`, `general` and `level` are [n]: the concept that the row's query asks for, the form of target,
+    whether (1) or not (0) the query uses the general word, and how near the wrong concept is to be (an index into
+    `groups`). `groups` holds, from near to far, the group of every concept; a row that finds no partner in its group
+    joins the next one. `related[general, form, asked, offered]` is True where the target would fit.
     """
     given = np.full(len(asked), -1)
-    rows = targets = np.empty(0, dtype=np.intp)
+    rows = givers = np.empty(0, dtype=np.intp)
     for depth, group in enumerate(groups):
         fresh = np.flatnonzero(level == depth)
-        rows, targets = np.concatenate([rows, fresh]), np.concatenate([targets, fresh])
+        rows, givers = np.concatenate([rows, fresh]), np.concatenate([givers, fresh])
         for _ in range(ATTEMPTS):
-            rows, targets = (_shuffled_in_groups(rng, some, form, group[offered]) for some in (rows, targets))
-            fits = related[form[rows], asked[rows], offered[targets]]
-            given[rows[~fits]] = offered[targets[~fits]]
-            rows, targets = rows[fits], targets[fits]
+            rows, givers = (_shuffled_in_groups(rng, some, form, group[asked]) for some in (rows, givers))
+            fits = related[general[rows], form[rows], asked[rows], asked[givers]]
+            given[rows[~fits]] = asked[givers[~fits]]
+            rows, givers = rows[fits], givers[fits]
+    known = np.unique(asked)
     for row in rows:  # a handful at most: any concept that does not fit
-        given[row] = rng.choice(np.flatnonzero(~related[form[row], asked[row]]))
+        given[row] = rng.choice(known[~related[general[row], form[row], asked[row], known]])
     return given
 
 
-def _shuffled_in_groups(
-    rng: np.random.Generator, rows: np.ndarray, form: np.ndarray, group: np.ndarray
-) -> np.ndarray:
+def _shuffled_in_groups(rng: np.random.Generator, rows: np.ndarray, form: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """The rows by form and group, in random order within each: two lists of the same make-up then meet in step."""
     return rows[np.lexsort((rng.random(len(rows)), group[rows], form[rows]))]

@@ -17,6 +17,7 @@ from competition_utils.data.sample_catalogue import CHILD, PARENT, Catalogue
 from competition_utils.data.sample_noise import make_codes
 
 NONE = -1  # "no such thing" in a column of codes
+GENERAL = -2  # in a column of names: the concept's general word
 BRANDS_PER_FAMILY = 6
 MEASURES = (
     "2024", "2025", "2026", "xxl", "38", "40", "42", "44", "10cm", "20 cm", "30x40", "50cm", "1.5m", "3m",
@@ -24,7 +25,8 @@ MEASURES = (
 )  # fmt: skip
 # Roles of the lexicon's words that leave the thing meant as it is; "accessories" would not.
 ROLES = (
-    "buy", "cheap", "new", "original", "best", "for_home", "gift", "free_shipping", "sale", "price", "online", "quality",
+    "buy", "cheap", "new", "original", "best", "for_home", "gift", "free_shipping", "sale", "price", "online",
+    "quality",
 )  # fmt: skip
 # Where a role's word stands before the noun; elsewhere it follows.
 ROLE_FIRST = {
@@ -50,7 +52,7 @@ def noun_phrases(
     """object [n]: a name of the concept (`name` counts on from its first, round and round), with the attribute."""
 
     def compose(language: str, concept: int, name: int, attribute: int) -> str:
-        names = catalogue.names[language][concept]
+        names = [catalogue.general[language][concept]] if name == GENERAL else catalogue.names[language][concept]
         words = [] if attribute == NONE else [catalogue.words[language][attribute]]
         return phrase(names[name % len(names)], words, language)
 
@@ -81,13 +83,13 @@ def role_frames(catalogue: Catalogue, languages: np.ndarray, role: np.ndarray) -
 def compose_queries(rng: np.random.Generator, catalogue: Catalogue, drawn: pd.DataFrame) -> np.ndarray:
     """object [n]: clean query texts.
 
-    `drawn` has `text_language, asked, name, attribute, addition` (a key of `sample_rows.ADDITIONS`) and the words of
-    additions: `brand` and `extra` ("" for none).
+    `drawn` has `text_language, concept, name, attribute, addition` (a key of `sample_queries.ADDITIONS`) and the
+    words of additions: `brand` and `extra` ("" for none).
     """
     languages, addition = drawn["text_language"].to_numpy(object), drawn["addition"].to_numpy()
-    attribute, asked, name = (drawn[column].to_numpy() for column in ("attribute", "asked", "name"))
+    attribute, concept, name = (drawn[column].to_numpy() for column in ("attribute", "concept", "name"))
     mixed = addition == "english"
-    core = noun_phrases(catalogue, languages, asked, name, np.where(mixed, NONE, attribute))
+    core = noun_phrases(catalogue, languages, concept, name, np.where(mixed, NONE, attribute))
     english = attribute_words(catalogue, np.where(mixed, "en", ""), np.where(mixed, attribute, NONE))
     frames = np.full(len(drawn), "{}", dtype=object)
     role = addition == "role"
@@ -96,24 +98,18 @@ def compose_queries(rng: np.random.Generator, catalogue: Catalogue, drawn: pd.Da
     before, after = drawn["brand"].to_numpy(object) + " ", " " + drawn["extra"].to_numpy(object)
     core = np.where(np.isin(addition, ["only_brand", "only_code"]), "", core)
     swapped = rng.random(len(drawn)) < 0.35  # the brand last, the size or code first
-    texts = np.where(
-        swapped, after + " " + english + " " + core + " " + before, before + english + " " + core + after
-    )
+    texts = np.where(swapped, after + " " + english + " " + core + " " + before, before + english + " " + core + after)
     return np.array([" ".join(text.split()) for text in texts], dtype=object)
 
 
-def compose_paths(
-    catalogue: Catalogue, concept: np.ndarray, form: np.ndarray, attribute: np.ndarray
-) -> np.ndarray:
+def compose_paths(catalogue: Catalogue, concept: np.ndarray, form: np.ndarray, attribute: np.ndarray) -> np.ndarray:
     """object [n]: category paths; `attribute` names the child category (−1: "other …"), unused in the other forms."""
     cells = catalogue.words["en"]
 
     def compose(concept: int, form: int, attribute: int) -> str:
         levels = catalogue.levels[concept]
         if form == CHILD:
-            child = (
-                f"other {levels[-1]}" if attribute == NONE else phrase(levels[-1], [cells[attribute]], "en")
-            )
+            child = f"other {levels[-1]}" if attribute == NONE else phrase(levels[-1], [cells[attribute]], "en")
             levels = (*levels, child)
         return ",".join(levels[:-1] if form == PARENT else levels)
 
@@ -143,9 +139,7 @@ def compose_titles(rng: np.random.Generator, catalogue: Catalogue, drawn: pd.Dat
     return _in_case(rng, _filled(rng, catalogue, heads, fillers))
 
 
-def _shelves(
-    rng: np.random.Generator, catalogue: Catalogue, languages: np.ndarray, concept: np.ndarray
-) -> np.ndarray:
+def _shelves(rng: np.random.Generator, catalogue: Catalogue, languages: np.ndarray, concept: np.ndarray) -> np.ndarray:
     """object [n]: a level above the concept for a quarter of the English titles, else ""."""
     shown = (rng.random(len(concept)) < 0.25) & (languages == "en")
     depth = rng.integers(6, size=len(concept))
