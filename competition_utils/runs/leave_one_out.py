@@ -91,6 +91,7 @@ def leave_one_language_out(
     for language in progress(languages, what="languages left out", unit="fits"):
         fit, valid, out = split_for(train, language, with_augmentation)
         fitted = model()
+        (work_dir / language).mkdir(parents=True, exist_ok=True)
         fitted.fit(fit, valid, work_dir=work_dir / language, seed=seed)
         valid_labels, valid_scores = valid["label"].to_numpy(np.int64), fitted.score(valid)
         figures, predictions = _measure(out, fitted.score(out), valid_labels, valid_scores)
@@ -108,14 +109,11 @@ def _languages(train: pd.DataFrame) -> list[str]:
     absent = [name for name in ("label", "fold", "source", "origin_id") if name not in train]
     if absent:
         raise UserError(
-            f"leave-one-language-out: expected an augmented table, missing {', '.join(absent)}. "
-            f"Run stage augmentation."
+            f"leave-one-language-out: expected an augmented table, missing {', '.join(absent)}. Run stage augmentation."
         )
     languages = sorted(train.loc[train["source"] == "original", "language"].unique())
     if len(languages) < 2:
-        raise UserError(
-            f"leave-one-language-out: expected labels in two languages or more, found {len(languages)}."
-        )
+        raise UserError(f"leave-one-language-out: expected labels in two languages or more, found {len(languages)}.")
     return languages
 
 
@@ -161,14 +159,10 @@ def comparison(ways: Sequence[LeftOut]) -> pd.DataFrame:
         f1 = pd.concat([way.by_language["f1"], pd.Series({"all languages": way.f1})])
         tables.append(f1.rename(f"f1_{suffix}"))
     rows = ways[0].by_language["rows"]
-    return pd.concat(
-        [pd.concat([rows, pd.Series({"all languages": rows.sum()})]).rename("rows"), *tables], axis=1
-    )
+    return pd.concat([pd.concat([rows, pd.Series({"all languages": rows.sum()})]).rename("rows"), *tables], axis=1)
 
 
-def leave_out_in_run(
-    run: Path, task: str, kind: str, settings: Mapping[str, Any], *, seed: int
-) -> list[LeftOut]:
+def leave_out_in_run(run: Path, task: str, kind: str, settings: Mapping[str, Any], *, seed: int) -> list[LeftOut]:
     """`both_ways` on the augmented train table of a run; writes `RUN/leave_one_language_out/{task}.json`."""
     folder = run / "leave_one_language_out"
     train = artefact_reader(run)(f"{task}_train", of="augmentation")
