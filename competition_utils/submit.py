@@ -5,6 +5,7 @@ A missing prediction is a failure: it never becomes 0.
 
 from __future__ import annotations
 
+import csv
 import json
 import zipfile
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from competition_utils.data.files import read_table
+from competition_utils.data.files import inspect_file, raise_faults
 from competition_utils.errors import DataError, Fault, UserError
 from competition_utils.storage import appears_whole, write_text
 from competition_utils.tasks import TASKS, Task
@@ -53,7 +54,8 @@ def write_submission(
         answered = _answered(task, _source_rows(source, task), decisions[name], source)
         write_text(folder / lines_name(task), _as_lines(answered[output_fields(task)]))
         with appears_whole(folder / csv_name(task)) as beside:
-            answered.to_csv(beside, index=False, lineterminator="\n")
+            # All text quoted: unquoted, a carriage return in a title would end the row.
+            answered.to_csv(beside, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     _write_zip(folder, [lines_name(TASKS[name]) for name in sources])
 
 
@@ -70,10 +72,10 @@ def export_submission(made: Path, folder: Path) -> None:
 
 def _source_rows(path: Path, task: Task) -> pd.DataFrame:
     """`id, language, origin_query` and the target under its official name; a null target is None."""
-    table = read_table(path, task, split="test").rename(columns={"origin_target": task.target_field})
-    rows = table[output_fields(task)[:-1]].copy()
-    rows[task.target_field] = _none_for_missing(rows[task.target_field])
-    return rows
+    report = inspect_file(path, task)  # and not read_table: what is odd in the file was told by stage eda
+    raise_faults([report])
+    rows = report.table.rename(columns={"origin_target": task.target_field})[output_fields(task)[:-1]]
+    return rows.assign(**{task.target_field: _none_for_missing(rows[task.target_field])})
 
 
 def _none_for_missing(column: pd.Series) -> pd.Series:
@@ -146,6 +148,28 @@ def check_submission(path: Path | str, sources: Mapping[str, Path]) -> list[Faul
             where = path.name if path.is_file() else lines_name(task)
             faults += _check_lines(contents[task.name], task, _source_rows(sources[task.name], task), where)
     return faults
+
+
+def verified(folder: Path, sources: Mapping[str, Path]) -> pd.DataFrame:
+    """The files of a submission that passes its check: `file, rows, share relevant, bytes`; else DataError."""
+    faults = check_submission(folder, sources)
+    if faults:
+        raise DataError(f"{folder}: not ready to upload", faults, "Write the submission again.")
+    tasks = [TASKS[name] for name in sources]
+    told = []
+    for task in tasks:
+        predictions = pd.read_csv(folder / csv_name(task))["prediction"]
+        files = [folder / lines_name(task), folder / csv_name(task)]
+        told += [(file.name, len(predictions), predictions.mean(), file.stat().st_size) for file in files]
+    told.append((ZIP_NAME, np.nan, np.nan, (folder / ZIP_NAME).stat().st_size))
+    table = pd.DataFrame(told, columns=["file", "rows", "share relevant", "bytes"])
+    return table.astype({"rows": "Int64"})
+
+
+def first_lines(folder: Path, count: int = 3) -> str:
+    """The first lines of each `submit_*.txt` in a folder, as they are."""
+    texts = [path.read_text(encoding="utf-8").split("\n") for path in sorted(folder.glob("submit_*.txt"))]
+    return "\n\n".join("\n".join(lines[:count]) for lines in texts)
 
 
 def _read_folder(folder: Path, tasks: list[Task]) -> tuple[dict[str, bytes], list[Fault]]:

@@ -29,7 +29,7 @@ class OwnKernelManager(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
         return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
     async def _async_start_kernel(self, **kwargs: Any) -> None:
@@ -40,8 +40,8 @@ class OwnKernelManager(AsyncKernelManager):
 
 
 def kernel_environment() -> dict[str, str]:
-    """This process's environment, with the project importable and the order of sets the same in every run."""
-    python_path = [str(paths.project_root()), os.environ.get("PYTHONPATH", "")]
+    """This process's environment, with this same package importable and the order of sets as in every run."""
+    python_path = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, python_path)),

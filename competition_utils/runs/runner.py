@@ -19,7 +19,7 @@ import yaml
 
 from competition_utils.errors import Fault, UserError
 from competition_utils.runs import ledger, paths, report
-from competition_utils.runs.kernel import clock, execute
+from competition_utils.runs.kernel import StageFailed, clock, execute
 from competition_utils.runs.settings import Settings
 from competition_utils.runs.stage import stage_settings, versions, why_not_done
 from competition_utils.storage import hash_json, read_json, write_json, write_text
@@ -147,10 +147,19 @@ def _execute_stages(run: Run, chosen: tuple[str, ...], forced: str | None) -> bo
             print(f"{stage:<17} run again: {reason}", flush=True)
         started, worked = time.monotonic(), True
         execute(stage, run.folder, run.parameters(stage))
+        _refuse_unfinished(run, stage)
         now = time.monotonic()
         left = _time_left(expected, chosen[number + 1 :])
         print(f"{stage:<17} {clock(now - started):>7}   {clock(now - began):>7} so far{left}", flush=True)
     return worked
+
+
+def _refuse_unfinished(run: Run, stage: str) -> None:
+    if reason := run.why_not_done(stage):
+        raise StageFailed(
+            f"Stage {stage} ran to its end, but is not done: {reason}.\n"
+            f"The last cell of notebooks/{paths.notebook_name(stage)} must call stage.finish(…)."
+        )
 
 
 def _time_left(expected: dict[str, float], stages: tuple[str, ...]) -> str:

@@ -120,7 +120,7 @@ class Stage:
         """Write `<stage>/figures/<name>.png` and give the figure back, so that the cell shows it."""
         with appears_whole(self.path(f"figures/{name}.png")) as beside:
             figure.savefig(beside, format="png", dpi=FIGURE_DPI, bbox_inches="tight")
-        _forget_in_pyplot(figure)
+        _show_figures_in_notebooks()
         return figure
 
     def work_folder(self, name: str) -> Path:
@@ -238,8 +238,11 @@ def _outputs_hash(folder: Path) -> str:
     return hash_json(read_json(manifest)["outputs"]) if manifest.is_file() else ABSENT
 
 
-def _forget_in_pyplot(figure: Figure) -> None:
-    """A figure that pyplot knows would be shown twice in a notebook: by pyplot, and as the cell's value."""
-    import matplotlib.pyplot as plt
+def _show_figures_in_notebooks() -> None:
+    """IPython shows figures as pictures only once pyplot is in use, and our figures are made without it."""
+    from IPython import get_ipython
+    from IPython.core.pylabtools import select_figure_formats
 
-    plt.close(figure)
+    shell = get_ipython()
+    if shell is not None:
+        select_figure_formats(shell, {"png"})

@@ -16,9 +16,6 @@ RUN = "papermill_runs/x"
 
 
 def finish_eda(project: Path, *, seed: int = 0) -> Path:
-    data = project / "data"
-    data.mkdir(exist_ok=True)
-    (data / "train_QC.txt").write_text("{}\n")
     stage = open_stage("eda", RUN, {"seed": seed})
     stage.data_folder("data")
     stage.write("QC_train", TABLE)
@@ -54,7 +51,7 @@ def test_a_stage_does_not_read_from_a_later_one(project):
 
 def test_settings_are_the_declared_parameters_only_and_not_where_the_run_lies(project):
     run = finish_eda(project, seed=3)
-    assert read_json(run / "eda" / "manifest.json")["settings"] == {"seed": 3}
+    assert read_json(run / "eda" / "manifest.json")["settings"] == {"data_dir": "data", "seed": 3}
 
 
 def test_a_finished_stage_is_done(project):
@@ -73,7 +70,7 @@ def test_a_changed_setting_makes_a_stage_stale(project):
 
 def test_a_changed_data_file_makes_a_stage_stale(project):
     run = finish_eda(project)
-    (project / "data" / "train_QC.txt").write_text('{"id": 1}\n')
+    (project / "data" / "test_QC.txt").write_text('{"id": 1}\n')
     assert why_not_done("eda", run, {}) == "its input data changed"
 
 

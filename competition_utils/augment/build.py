@@ -1,0 +1,97 @@
+"""From clean tables to augmented ones: translate the queries, then run a strategy's steps on train."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from competition_utils.augment.lexicon_translate import COLUMNS, LexiconTranslator
+from competition_utils.augment.rows import start_table
+from competition_utils.augment.strategies import Strategy
+from competition_utils.augment.tools import Tools
+from competition_utils.augment.translate import Translator, translate_table
+from competition_utils.data.files import find_lexicon
+from competition_utils.data.lexicon import load_lexicon
+from competition_utils.tasks import Task
+
+AUTO, NONE, BUILT_IN = "auto", "none", "built_in"
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """Tables by split ("train", …), the tools with what the steps noted, and seconds by step."""
+
+    tables: dict[str, pd.DataFrame]
+    tools: Tools
+    seconds: dict[str, float]
+
+
+def open_translator(choice: str, data_dir: Path | str) -> Translator | None:
+    """The translator that a setting means.
+
+    "auto": the data folder's `lexicon.tsv[.gz]`, none where there is none; "built_in": the words of the
+    built-in sample; "none"; a path of a lexicon.
+    """
+    if choice == NONE:
+        return None
+    if choice == AUTO:
+        path = find_lexicon(data_dir)
+        return None if path is None else LexiconTranslator.from_file(path)
+    if choice == BUILT_IN:
+        return LexiconTranslator(load_lexicon().pairs()[COLUMNS], model=BUILT_IN)
+    return LexiconTranslator.from_file(choice)
+
+
+def new_languages(clean: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
+    """Languages that dev or test have and train lacks, sorted."""
+    seen = set(clean["train"]["language"])
+    asked = {
+        language
+        for split, table in clean.items()
+        if split != "train"
+        for language in table["language"].unique()
+    }
+    return tuple(sorted(asked - seen))
+
+
+def augment_tasks(
+    clean: Mapping[tuple[str, str], pd.DataFrame],
+    tasks: Sequence[Task],
+    strategy: Strategy,
+    translator: Translator | None,
+    *,
+    seed: int = 0,
+    embedding_model: str = "minilm",
+) -> dict[str, Augmented]:
+    """Augmented tables of several tasks by task name; `clean` is (task name, split) → clean table."""
+    made = {}
+    for task in tasks:
+        tables = {split: table for (name, split), table in clean.items() if name == task.name}
+        tools = Tools(task, translator, new_languages(tables), seed, embedding_model)
+        made[task.name] = augment_tables(tables, strategy, tools)
+    return made
+
+
+def augment_tables(clean: Mapping[str, pd.DataFrame], strategy: Strategy, tools: Tools) -> Augmented:
+    """Augmented tables of one task.
+
+    `clean` has "train" and what there is of "dev" and "test". Only train gets rows; all get `query_en`.
+    """
+    tables, seconds = {}, {}
+    start = time.perf_counter()
+    for split, table in clean.items():
+        table = table.reset_index(drop=True)
+        english = pd.Series("", index=table.index, dtype="str")
+        if tools.translator is not None:
+            english = translate_table(table, tools.translator)
+        tables[split] = start_table(table, english)
+    seconds["translate queries to English"] = time.perf_counter() - start
+    for step in strategy.steps:
+        start = time.perf_counter()
+        tables["train"] = step.run(tables["train"], tools)
+        seconds[step.name] = seconds.get(step.name, 0.0) + time.perf_counter() - start
+    return Augmented(tables, tools, seconds)

@@ -1,0 +1,89 @@
+"""The notebook's small tables and figures, on a run of the strategy `original`."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from competition_utils.augment import summary
+from competition_utils.augment.build import augment_tasks, open_translator
+from competition_utils.augment.rows import add_rows
+from competition_utils.augment.strategies import load_strategy
+from competition_utils.plots import augmentation as plots
+from competition_utils.tasks import QC
+
+
+def clean(*rows):
+    table = pd.DataFrame(rows, columns=["id", "language", "query", "target", "label"])
+    return table.assign(task="QC", origin_query=table["query"], origin_target=table["target"])
+
+
+@pytest.fixture(scope="module")
+def results():
+    tables = {
+        ("QC", "train"): clean((1, "es", "vestido de noche", "dresses", 1), (2, "en", "lamp", "lamps", 0)),
+        ("QC", "dev"): clean((1, "it", "vestito da sera", "dresses", 1)),
+        ("QC", "test"): clean((1, "de", "xyz", "dresses", 1)).drop(columns="label"),
+    }
+    made = augment_tasks(tables, [QC], load_strategy("original"), open_translator("built_in", "."))
+    train = made["QC"].tables["train"]
+    new = train.iloc[[0]].assign(query="abendkleid", language="de")
+    made["QC"].tables["train"] = add_rows(train, new, source="translated", step="expand_languages")
+    reasons = pd.Series(["", "wrong script"], index=train.index)
+    made["QC"].tools.refusals.add("expand_languages", reasons, train, before="query", after="target")
+    made["QC"].tools.similarities.append(
+        pd.DataFrame({"kind": ["positive", "easy"], "similarity": [0.8, 0.2]})
+    )
+    return made
+
+
+def test_before_and_after_counts_rows_and_rates(results):
+    table = summary.before_and_after(results)
+    assert table.loc[("QC", "de"), "rows before"] == 0
+    assert table.loc[("QC", "de"), "rows after"] == 1
+    assert table.loc[("QC", "en"), "positive rate after"] == 0
+
+
+def test_coverage_is_a_share_of_the_files_rows(results):
+    coverage = summary.translation_coverage(results).set_index(["split", "language"])["translated"]
+    assert coverage["train", "es"] == 1
+    assert coverage["test", "de"] == 0
+
+
+def test_a_created_row_stands_beside_its_origin(results):
+    row = summary.created_examples(results).iloc[0]
+    assert (row["origin query"], row["query"]) == ("vestido de noche", "abendkleid")
+
+
+def test_refusals_are_counted_by_reason_and_language_with_examples(results):
+    assert summary.refusal_counts(results).iloc[0].tolist() == [
+        "QC",
+        "expand_languages",
+        "wrong script",
+        "en",
+        1,
+    ]
+    assert summary.refusal_examples(results).iloc[0]["before"] == "lamp"
+
+
+def test_metrics_hold_no_times(results):
+    told = summary.metrics(results, "original", "hash")
+    assert told["tasks"]["QC"]["rows"] == {"original": 2, "translated": 1}
+    assert "seconds" not in str(told)
+
+
+def test_every_figure_is_drawn(results):
+    figures = [
+        plots.rows_by_language(summary.row_counts(results)),
+        plots.positive_rates(summary.before_and_after(results)),
+        plots.translation_coverage(summary.translation_coverage(results)),
+        plots.refusals(summary.refusal_counts(results)),
+        plots.similarities(summary.similarity_values(results), {"QC": 0.7}),
+    ]
+    assert all(isinstance(figure, Figure) for figure in figures)
+
+
+def test_a_strategy_that_refuses_and_mines_nothing_says_so():
+    nothing = pd.DataFrame(columns=["task", "kind", "similarity"])
+    assert plots.similarities(nothing, {}).axes[0].texts[0].get_text() == "this strategy mines no negatives"
