@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -137,17 +138,9 @@ def category_treemap(found: pd.DataFrame) -> Figure:
         _name_area(axes, top, leaves, (x, y, width, height))
     axes.set(xlim=(0, 100), ylim=(0, 60), title="QC: rows of train by category (colour: positive rate)")
     axes.set_axis_off()
-    mappable = figure.colorbar(
-        _mappable(colours), ax=axes, shrink=0.6, label=f"positive rate (white: {whole:.2f}, all rows)"
-    )
-    mappable.outline.set_visible(False)
+    bar = ScalarMappable(norm=colours, cmap=_RATES)
+    figure.colorbar(bar, ax=axes, shrink=0.6, label=f"positive rate (white: {whole:.2f}, all rows)")
     return figure
-
-
-def _mappable(norm: TwoSlopeNorm):
-    from matplotlib.cm import ScalarMappable
-
-    return ScalarMappable(norm=norm, cmap=_RATES)
 
 
 def _name_area(axes: Axes, top: str, leaves: pd.DataFrame, area: tuple[float, float, float, float]) -> None:
@@ -179,7 +172,7 @@ def token_bars(found: pd.DataFrame, task: str) -> Figure:
         axes.set_yticks(range(len(tokens)), tokens["token"], fontsize=9)
         axes.set(title=f"{task} {language}", xlabel="rows of train")
         axes.grid(axis="y", visible=False)
-    figure.colorbar(_mappable(colours), ax=grid, shrink=0.6, label="positive rate")
+    figure.colorbar(ScalarMappable(norm=colours, cmap=_RATES), ax=grid, shrink=0.6, label="positive rate")
     return figure
 
 
