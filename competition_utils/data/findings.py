@@ -122,6 +122,8 @@ def _conflicts(prepared: Prepared, task: str) -> tuple[str, str]:
     resolved = prepared.found("resolved")
     counts = resolved[resolved["task"] == task].set_index("reason")["rows"]
     conflict = int(counts[counts.index.str.startswith("label conflict")].sum())
+    if conflict == 0:
+        return "No pair of train carries both labels.", "That says nothing about wrong labels on pairs that occur once."
     return (
         f"{conflict:,} rows of train went for contradicting labels, {int(counts['exact duplicate']):,} as duplicates.",
         "Contradictions are the visible part of label noise: prefer losses and stopping that forgive wrong labels.",

@@ -118,7 +118,7 @@ def frequent_tokens(counts: pd.DataFrame, each: int = 15) -> pd.DataFrame:
     return ordered.groupby(["task", "language"]).head(each).reset_index(drop=True)
 
 
-def skewed_tokens(counts: pd.DataFrame, labelled: pd.DataFrame, each: int = 8, fewest: int = 20) -> pd.DataFrame:
+def skewed_tokens(counts: pd.DataFrame, labelled: pd.DataFrame, each: int = 8, fewest: int = 10) -> pd.DataFrame:
     """Tokens whose rows are positive much more or less often than their language's: `… , rate, usual, z`.
 
     `labelled` is `profile.positive_rate_by_language`. `z` is the distance from the usual rate in standard

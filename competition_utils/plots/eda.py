@@ -155,7 +155,7 @@ def _name_area(axes: Axes, top: str, leaves: pd.DataFrame, area: tuple[float, fl
     if width < 7 or height < 4:
         return
     rate = leaves["positive"].sum() / leaves["rows"].sum()
-    fits = max(int(width * 0.95), 4)
+    fits = int(width / 0.72)
     name = top if len(top) <= fits else top[: fits - 1] + "…"
     box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.75}
     axes.text(x + 0.6, y + height - 0.6, f"{name}\n{rate:.2f}", va="top", fontsize=8, bbox=box)

@@ -79,6 +79,11 @@ def test_the_tag_decides_where_the_text_could_be_either():
     assert languages_of("rosa", "rosa", tags=("it", "pt")) == ["it", "pt"]
 
 
+def test_latin_letters_under_a_tag_of_another_script_are_a_brand_unless_a_language_is_sure():
+    texts = ("dedene", "zapatillas de mujer para correr")
+    assert languages_of(*texts, tags=("ja", "ja")) == ["und", "es"]
+
+
 def test_strong_evidence_outweighs_the_tag():
     found = detect(column("zapatillas de mujer para correr"), column("en"))
     assert found["text_language"].tolist() == ["es"]
