@@ -255,7 +255,6 @@ def left_out_languages(tables: Mapping[str, pd.DataFrame]) -> Figure:
 def browsable(table: pd.DataFrame, caption: str) -> Styler:
     """A table that scrolls within a fixed height, with its head in sight; plain HTML, so it is there in
     headless runs."""
-    numbers = table.select_dtypes("float").columns
     box = {"display": "block", "max-height": "460px", "overflow": "auto", "width": "fit-content"}
     styles = [
         {"selector": "", "props": list(box.items())},
@@ -266,4 +265,4 @@ def browsable(table: pd.DataFrame, caption: str) -> Styler:
         {"selector": "caption", "props": [("text-align", "left"), ("font-weight", "bold")]},
         {"selector": "thead th", "props": [("position", "sticky"), ("top", "0"), ("background", "#F4F5F7")]},
     ]
-    return table.style.format(precision=3, subset=list(numbers)).set_caption(caption).set_table_styles(styles)
+    return table.style.format(precision=3, escape="html").set_caption(caption).set_table_styles(styles)
