@@ -42,9 +42,7 @@ class Oracle(RelevanceModel):
 def augmented_table(rows=400):
     number = np.arange(rows)
     original = pd.DataFrame({"id": number + 1, "language": np.array(LANGUAGES)[number % 4]})
-    original = original.assign(
-        query=[f"q {i}" for i in (number // 4)], label=pd.array(number // 4 % 2, dtype="Int8")
-    )
+    original = original.assign(query=[f"q {i}" for i in (number // 4)], label=pd.array(number // 4 % 2, dtype="Int8"))
     original = original.assign(fold=(number // 4) % 5, source="original", origin_id=original["id"])
     made = original[original["language"] == "en"].assign(language="fr", source="translated")
     made["id"] = np.arange(len(made)) + rows + 1
@@ -99,10 +97,7 @@ def test_augmentation_is_compared_both_ways(tmp_path):
     table = comparison(ways)
     assert list(table) == ["rows", "f1_without augmentation", "f1_with augmentation"]
     assert table.index.tolist() == [*LANGUAGES, "all languages"]
-    assert (
-        table.loc["all languages", "f1_with augmentation"]
-        > table.loc["all languages", "f1_without augmentation"]
-    )
+    assert table.loc["all languages", "f1_with augmentation"] > table.loc["all languages", "f1_without augmentation"]
 
 
 def test_one_language_cannot_be_left_out(tmp_path):
