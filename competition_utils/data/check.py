@@ -81,9 +81,7 @@ def check_folder(folder: Path | str) -> FolderReport:
             tasks[path] = task
     if not tasks:
         expected = ", ".join(task.file_name(split) for task, split in official)
-        raise UserError(
-            f"data folder: expected some of {expected} (or .gz) in {folder}; none of them is there."
-        )
+        raise UserError(f"data folder: expected some of {expected} (or .gz) in {folder}; none of them is there.")
     files = (summarise(inspect_file(path, task, need_label=path in train)) for path, task in tasks.items())
     absent = tuple(task.file_name(split) for (task, split), path in official.items() if path is None)
     return FolderReport(folder, tuple(files), absent, ignored)
@@ -92,9 +90,7 @@ def check_folder(folder: Path | str) -> FolderReport:
 def summarise(report: FileReport) -> FileSummary:
     """The figures of one file; rows with a fault count as rows and as faults, and nowhere else."""
     table = report.table
-    labels = (
-        table["label"].astype("float64") if "label" in table else pd.Series(float("nan"), index=table.index)
-    )
+    labels = table["label"].astype("float64") if "label" in table else pd.Series(float("nan"), index=table.index)
     by_language = labels.groupby(table["language"].to_numpy()).agg(["size", "mean"])
     pairs = table.groupby(["origin_query", "origin_target"], dropna=False, sort=False).ngroup()
     sides = labels.groupby(pairs.to_numpy()).agg(["min", "max"])
@@ -104,9 +100,7 @@ def summarise(report: FileReport) -> FileSummary:
         rows=report.rows,
         labelled="label" in table,
         positive_rate=labels.mean(),
-        languages=by_language.rename_axis("language")
-        .set_axis(["rows", "positive_rate"], axis=1)
-        .reset_index(),
+        languages=by_language.rename_axis("language").set_axis(["rows", "positive_rate"], axis=1).reset_index(),
         null_targets=int(table["origin_target"].isna().sum()),
         duplicate_ids=sum(fault.kind == "duplicate id" for fault in report.faults),
         duplicate_pairs=int(pairs.duplicated().sum()),

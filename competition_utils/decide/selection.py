@@ -28,7 +28,7 @@ from competition_utils.decide.rules import (
     fit_single,
     matched_threshold,
 )
-from competition_utils.decide.thresholds import best_threshold
+from competition_utils.decide.thresholds import best_threshold, f1_curve
 from competition_utils.progress import progress
 
 FOLDS = 5
@@ -67,9 +67,7 @@ def f1_gain(
 
     The interval (95% by default) and the p-value are those of a paired bootstrap over `groups` int [n].
     """
-    labels, predictions, against = (
-        np.asarray(column, dtype=np.int64) for column in (labels, predictions, against)
-    )
+    labels, predictions, against = (np.asarray(column, dtype=np.int64) for column in (labels, predictions, against))
     both = np.column_stack([counts(labels, predictions), counts(labels, against)])
     sums = resampled_sums(both, groups, resamples, seed)
     differences = f1_from_counts(*sums[:, :3].T) - f1_from_counts(*sums[:, 3:].T)
@@ -137,9 +135,7 @@ class _Nested:
         cuts = LanguageCuts(self.labels[rows], self.scores[rows], self.names[self.codes[rows]])
         fitted = np.array([cuts.shrunk(prior) for prior in PRIOR_ROWS])
         common = best_threshold(self.labels[rows], self.scores[rows]).threshold
-        thresholds = np.full(
-            (len(PRIOR_ROWS), len(self.names)), common
-        )  # a language may be absent from these rows
+        thresholds = np.full((len(PRIOR_ROWS), len(self.names)), common)  # a language may be absent from these rows
         thresholds[:, np.searchsorted(self.names, cuts.names)] = fitted
         return thresholds
 
@@ -251,7 +247,7 @@ def _left_out_table(labels, scores, codes, names, thresholds) -> pd.DataFrame:
         row = {
             "language": language,
             "rows": int(of.sum()),
-            "f1_own": best_threshold(labels[of], scores[of]).f1,
+            "f1_own": float(f1_curve(labels[of], scores[of]).f1.max()),
         }
         for name, each in thresholds.items():
             row[f"f1_{name}"] = f1_score(labels[of], scores[of] >= each[code])

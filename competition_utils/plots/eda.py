@@ -56,7 +56,7 @@ def rows_by_language(found: pd.DataFrame) -> Figure:
         axes.set(title=f"{task}: rows by language (shaded: not in train)", ylabel="rows, log scale", yscale="log")
         axes.grid(axis="x", visible=False)
         axes.legend(ncols=3, loc="upper right")
-        axes.set_ylim(top=part["rows"].max() * 4)
+        axes.set_ylim(part["rows"].min() / 4, part["rows"].max() * 4)
     return figure
 
 
@@ -98,7 +98,8 @@ def lengths(found: pd.DataFrame, unit: str = "characters") -> Figure:
                 axes.plot(spread["p50"], place, "|", color="black", ms=8)
             axes.set_yticks(range(len(languages)), languages)
             axes.set(title=f"{task}: {unit} of the {field}", xlabel=unit, xlim=(0, None))
-    list(panels.values())[-1][0].legend(loc="lower right")
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper right", ncols=2)
     return figure
 
 
@@ -154,7 +155,7 @@ def _name_area(axes: Axes, top: str, leaves: pd.DataFrame, area: tuple[float, fl
     if width < 7 or height < 4:
         return
     rate = leaves["positive"].sum() / leaves["rows"].sum()
-    fits = max(int(width * 0.95), 4)
+    fits = int(width / 0.72)
     name = top if len(top) <= fits else top[: fits - 1] + "…"
     box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.75}
     axes.text(x + 0.6, y + height - 0.6, f"{name}\n{rate:.2f}", va="top", fontsize=8, bbox=box)
@@ -165,7 +166,10 @@ def token_bars(found: pd.DataFrame, task: str) -> Figure:
     part = found[found["task"] == task]
     languages = _in_order(part["language"])
     figure, grid = _language_grid(len(languages), height=3.2)
-    whole = part["positive"].sum() / max(part["rows"].sum(), 1)
+    if not languages:
+        _say_empty(grid[0], f"no {task} rows")
+        return figure
+    whole = part["positive"].sum() / part["rows"].sum()
     colours = TwoSlopeNorm(whole, vmin=max(whole - 0.25, -0.01), vmax=min(whole + 0.25, 1.01))
     for axes, language in zip(grid, languages, strict=False):
         tokens = part[part["language"] == language].iloc[::-1]
