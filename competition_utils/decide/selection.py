@@ -119,8 +119,8 @@ class _Nested:
     """Fits without one fold (outer) or without two (inner); a pair of folds serves both of its outer
     folds."""
 
-    def __init__(self, labels, scores, languages, folds):
-        self.labels, self.scores, self.folds = np.asarray(labels), np.asarray(scores), folds
+    def __init__(self, labels: np.ndarray, scores: np.ndarray, languages: Sequence[str], folds: np.ndarray):
+        self.labels, self.scores, self.folds = labels, scores, folds
         self.codes, self.names = pd.factorize(pd.Series(languages, dtype="str"), sort=True)
         self.numbers = range(int(folds.max()) + 1)
 
@@ -177,7 +177,7 @@ def choose_rule(
     share a number). The strength of shrinkage is chosen within the inner folds. Raises UserError as
     `best_threshold` does.
     """
-    labels, scores = np.asarray(labels), np.asarray(scores)
+    labels, scores = np.asarray(labels, dtype=np.int64), np.asarray(scores)
     single = fit_single(labels, scores, languages)
     nested = _Nested(labels, scores, languages, grouped_folds(groups, seed=seed))
     thresholds = nested.outer_thresholds()
@@ -222,7 +222,7 @@ def choose_for_unlabelled(
     thresholds only, and flatter the model. `matched_rate` wins only if its gain is certain by query and by
     language.
     """
-    labels, scores = np.asarray(labels), np.asarray(scores)
+    labels, scores = np.asarray(labels, dtype=np.int64), np.asarray(scores)
     codes, names = pd.factorize(pd.Series(languages, dtype="str"), sort=True)
     if len(names) < 3:
         return UnlabelledChoice(COMMON, pd.DataFrame(), None, None)

@@ -173,6 +173,24 @@ def comparison(ways: Sequence[LeftOut]) -> pd.DataFrame:
     return pd.concat([pd.concat([rows, pd.Series({"all languages": rows.sum()})]).rename("rows"), *tables], axis=1)
 
 
+def expectations(tasks: Mapping[str, Sequence[LeftOut]], metrics: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """One row a task and way: `expected, low, high`, and `measured`, the F1 on the unseen languages of the
+    measured rows (NaN where there are none). `metrics` are the tasks' entries of metrics.json."""
+    rows = [
+        {
+            "task": task,
+            "augmented": way.with_augmentation,
+            "expected": way.f1,
+            "low": way.f1_interval[0],
+            "high": way.f1_interval[1],
+            "measured": metrics[task]["unseen_language_f1"],
+        }
+        for task, ways in tasks.items()
+        for way in ways
+    ]
+    return pd.DataFrame(rows, columns=["task", "augmented", "expected", "low", "high", "measured"])
+
+
 def leave_out_in_run(run: Path, task: str, kind: str, settings: Mapping[str, Any], *, seed: int) -> list[LeftOut]:
     """`both_ways` on the augmented train table of a run; writes `RUN/leave_one_language_out/{task}.json`."""
     folder = run / "leave_one_language_out"

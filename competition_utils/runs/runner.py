@@ -58,9 +58,16 @@ class Run:
         return why_not_done(stage, self.folder, self.parameters(stage))
 
     def seconds(self) -> dict[str, float]:
-        """Seconds of each stage that has a manifest."""
-        manifests = {stage: self.folder / stage / "manifest.json" for stage in paths.STAGES}
-        return {stage: read_json(path)["seconds"] for stage, path in manifests.items() if path.is_file()}
+        """Seconds of each finished stage."""
+        return {stage: _seconds(self.folder, stage) for stage in paths.STAGES}
+
+
+def _seconds(run: Path, stage: str) -> float:
+    """As papermill notes them in the notebook, the start of the kernel included; of a stage that was run by
+    hand, as its manifest tells."""
+    executed = run / paths.notebook_name(stage)
+    noted = read_json(executed)["metadata"].get("papermill", {}) if executed.is_file() else {}
+    return round(noted.get("duration") or read_json(run / stage / "manifest.json")["seconds"], 2)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from competition_utils.models import base
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.runs import paths
 from competition_utils.runs.commands import leave_one_language_out as command
-from competition_utils.runs.leave_one_out import comparison, language_splits, leave_one_language_out
+from competition_utils.runs.leave_one_out import comparison, expectations, language_splits, leave_one_language_out
 
 LANGUAGES = ["en", "es", "fr", "ja"]
 
@@ -106,6 +106,14 @@ def test_augmentation_is_compared_both_ways(tmp_path):
     assert list(table) == ["rows", "f1_without augmentation", "f1_with augmentation"]
     assert table.index.tolist() == [*LANGUAGES, "all languages"]
     assert table.loc["all languages", "f1_with augmentation"] > table.loc["all languages", "f1_without augmentation"]
+
+
+def test_what_to_expect_stands_beside_what_was_measured(tmp_path):
+    told = leave_one_language_out(
+        augmented_table(), lambda: Oracle({}), work_dir=tmp_path, seed=0, with_augmentation=True, resamples=20
+    )
+    table = expectations({"QC": [told]}, {"QC": {"unseen_language_f1": 0.8}})
+    assert table.loc[0, ["expected", "measured"]].tolist() == [told.f1, 0.8]
 
 
 def test_one_language_cannot_be_left_out(tmp_path):
