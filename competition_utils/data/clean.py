@@ -218,7 +218,8 @@ def _apply(rule: Rule, texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
 
 
 def _is_blank(texts: pa.Array) -> pa.Array:
-    return pc.match_substring_regex(texts, r"^[\s\p{Z}]*$")
+    """bool: nothing in the text can be seen."""
+    return pc.match_substring_regex(texts, r"^[\s\p{Z}\p{C}]*$")
 
 
 def _mask(places: np.ndarray, size: int) -> pa.Array:

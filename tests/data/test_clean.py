@@ -83,8 +83,14 @@ def test_no_rule_but_those_that_decode_changes_a_letter_or_digit(text, rule):
 
 @any_example
 @given(texts)
-def test_a_text_never_becomes_empty(text):
-    assert bool(cleaned(text)) == bool(text.strip())
+def test_a_text_with_anything_to_see_never_becomes_empty(text):
+    if any(unicodedata.category(character)[0] not in "CZ" for character in text):
+        assert cleaned(text).strip()
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\x1f", "\u200b \t"])
+def test_a_text_with_nothing_to_see_becomes_empty(text):
+    assert cleaned(text) == ""
 
 
 @any_example
