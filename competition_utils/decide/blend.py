@@ -110,8 +110,7 @@ class Fitted:
 
 
 def fit_blend(how: str, labels: np.ndarray, inputs: np.ndarray, languages: np.ndarray) -> Fitted:
-    """Fit one way of blending on labelled rows: `labels` [n] 0/1, `inputs` [n, members] in 0–1, `languages`
-    [n]."""
+    """Fit one way of blending on labelled rows: `labels` [n] 0/1, `inputs` [n, members] in 0–1, `languages` [n]."""
     if how == "stack":
         return _fit_stack(labels, inputs, languages)
     weights = simplex_weights(labels, inputs)
@@ -119,8 +118,7 @@ def fit_blend(how: str, labels: np.ndarray, inputs: np.ndarray, languages: np.nd
 
 
 def _fit_stack(labels: np.ndarray, inputs: np.ndarray, languages: np.ndarray) -> Fitted:
-    """Logistic regression on the members' log-odds with an indicator a language; one without labels has
-    none."""
+    """Logistic regression on the members' log-odds with an indicator a language; one without labels has none."""
     names = np.unique(languages)
 
     def features(some: np.ndarray, of: np.ndarray) -> np.ndarray:
@@ -202,8 +200,7 @@ class _Valid:
         return f1_gain(self.labels, *pair, self.groups, **self.sampling)
 
     def keep(self, members: int) -> tuple[list[int], dict[int, Gain]]:
-        """Drop the member that is missed least, as long as it is not certainly missed; gains as they last
-        stood."""
+        """Drop the member that is missed least, as long as it is not certainly missed; gains as they last stood."""
         kept, gains = list(range(members)), {}
         rounds = progress(total=members - 1, what="members dropped", unit="members")
         while len(kept) > 1:
@@ -258,8 +255,7 @@ def blend(
 
 
 def _final(valid: _Valid, kept: list[int], inputs: np.ndarray, languages: np.ndarray):
-    """Scores of the other splits, and weights, by a fit on all valid rows; one member alone stays as it
-    is."""
+    """Scores of the other splits, and weights, by a fit on all valid rows; one member alone stays as it is."""
     if len(kept) == 1:
         return inputs[:, kept[0]], np.ones(1)
     fitted = fit_blend(valid.how, valid.labels, valid.inputs[:, kept], valid.languages)

@@ -137,15 +137,13 @@ def cross_fitted(
 
 
 def equal_mass_bins(scores: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """The bin of each row, int64 [n] from 0 up: as many rows in each as ties allow (equal scores share a
-    bin)."""
+    """The bin of each row, int64 [n] from 0 up: as many rows in each as ties allow (equal scores share a bin)."""
     ranks = pd.Series(scores).rank(method="min").to_numpy() - 1
     return pd.factorize((ranks * bins / len(scores)).astype(np.int64), sort=True)[0]
 
 
 def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> float:
-    """Mean distance, over bins of equal mass, between the mean probability and the share of relevant rows;
-    0–1."""
+    """Mean distance, over bins of equal mass, between the mean probability and the share of relevant rows; 0–1."""
     table = reliability(labels, probabilities, bins)
     return float(np.average((table["score"] - table["positive_rate"]).abs(), weights=table["rows"]))
 

@@ -48,8 +48,7 @@ def common_rows(runs: Mapping[str, pd.DataFrame], labelled: pd.DataFrame) -> pd.
 
 
 def check_same_labels(first: pd.DataFrame, other: pd.DataFrame, where: str) -> None:
-    """Raise DataError where an id that two tables (`id, query, label`) share has another query or label in
-    each."""
+    """Raise DataError where an id that two tables (`id, query, label`) share has another query or label in each."""
     both = first.merge(other, on="id", suffixes=("", "_other"))
     differs = (both["query"] != both["query_other"]) | (both["label"] != both["label_other"])
     if differs.any():

@@ -1,5 +1,4 @@
-"""Scores joined with the labels and texts of their rows, checked so that nothing is missing and nothing is
-doubled."""
+"""Scores joined with the labels and texts of their rows, checked so that nothing is missing and nothing is doubled."""
 
 from __future__ import annotations
 

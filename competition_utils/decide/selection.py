@@ -76,8 +76,7 @@ def f1_gain(
 
 
 def grouped_folds(groups: np.ndarray, folds: int = FOLDS, seed: int = 0) -> np.ndarray:
-    """A fold from 0 up for each row, int64 [n]; rows of one group share theirs. `groups` int [n] from 0
-    up."""
+    """A fold from 0 up for each row, int64 [n]; rows of one group share theirs. `groups` int [n] from 0 up."""
     order = np.random.default_rng(seed).permutation(int(groups.max()) + 1)
     return order[groups] % folds
 
@@ -116,8 +115,7 @@ class RuleChoice:
 
 
 class _Nested:
-    """Fits without one fold (outer) or without two (inner); a pair of folds serves both of its outer
-    folds."""
+    """Fits without one fold (outer) or without two (inner); a pair of folds serves both of its outer folds."""
 
     def __init__(self, labels: np.ndarray, scores: np.ndarray, languages: Sequence[str], folds: np.ndarray):
         self.labels, self.scores, self.folds = labels, scores, folds
@@ -140,8 +138,7 @@ class _Nested:
         return thresholds
 
     def best_prior(self, outer: frozenset[int]) -> int:
-        """Index into PRIOR_ROWS with the best F1 over the folds that are not left out; among equals the
-        strongest."""
+        """Index into PRIOR_ROWS with the best F1 over the folds that are not left out; among equals the strongest."""
         sums = np.zeros((len(PRIOR_ROWS), 3))
         for inner in set(self.numbers) - outer:
             rows = self.folds == inner

@@ -116,8 +116,7 @@ def rule_gains(gains: Mapping[str, Gain]) -> Figure:
 
 
 def calibration(reports: Mapping[str, CalibrationReport]) -> Figure:
-    """Reliability before and after the best calibration, on rows not used for fitting it, with intervals by
-    query."""
+    """Reliability before and after the best calibration, on rows not used for fitting it, with intervals by query."""
     figure, axes = _panels(list(reports), height=4.6)
     for ax, (task, report) in zip(axes, reports.items(), strict=True):
         ax.plot([0, 1], [0, 1], color=style.COLOURS["baseline"], lw=1, ls="--")
@@ -133,8 +132,7 @@ def calibration(reports: Mapping[str, CalibrationReport]) -> Figure:
 
 
 def f1_by_language(metrics: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """F1 of each language with its interval, coloured by whether train has labels of it, baselines drawn
-    beside."""
+    """F1 of each language with its interval, coloured by whether train has labels of it, baselines drawn beside."""
     figure, axes = _panels(list(metrics), height=1.9 + 0.36 * max(len(m["by_language"]) for m in metrics.values()))
     for ax, (task, entry) in zip(axes, metrics.items(), strict=True):
         languages = dict(sorted(entry["by_language"].items(), key=lambda item: (item[1]["seen"], item[1]["f1"])))
@@ -219,8 +217,7 @@ def mistakes_by(tables: Mapping[str, pd.DataFrame], what: str) -> Figure:
 
 
 def similarity(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Mean score and positive rate by the words that query and target share; {task: `scores_by_similarity`'s
-    table}."""
+    """Mean score and positive rate by the words that query and target share; {task: `scores_by_similarity`'s table}."""
     figure, axes = _panels(list(tables), height=3.6)
     for ax, (task, table) in zip(axes, tables.items(), strict=True):
         at = np.arange(len(table))
@@ -234,8 +231,7 @@ def similarity(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def left_out_languages(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """The F1 to expect without labels: {title: table with one row a language left out and columns named
-    f1_…}."""
+    """The F1 to expect without labels: {title: table with one row a language left out and columns named f1_…}."""
     height = 1.6 + 0.36 * max(map(len, tables.values()))
     figure, axes = _panels(list(tables), height=height)
     for ax, (title, table) in zip(axes, tables.items(), strict=True):
