@@ -70,7 +70,7 @@ def check_folder(folder: Path | str) -> FolderReport:
     train = {path for (_, split), path in official.items() if split == "train"}
     ignored = {}
     for path in sorted(path for path in folder.iterdir() if path.is_file() and path not in tasks):
-        task = _task_of(path)
+        task = task_of(path)
         if path.name.removesuffix(".gz") in {found.name for found in tasks}:
             ignored[path.name] = "its unzipped twin is read instead"
         elif path == find_lexicon(folder):
@@ -110,15 +110,16 @@ def summarise(report: FileReport) -> FileSummary:
     )
 
 
-def _task_of(path: Path) -> Task | None:
+def task_of(path: Path) -> Task | None:
     """The task whose fields a file's first readable rows have; None for any other file."""
     if not path.name.endswith(SUFFIXES):
         return None
-    fields = set(_fields(path))
+    fields = set(fields_of(path))
     return next((task for task in TASKS.values() if fields >= set(task.fields)), None)
 
 
-def _fields(path: Path) -> list[str]:
+def fields_of(path: Path) -> list[str]:
+    """The names of the fields or columns that a file's first readable row has; [] where there is none."""
     if ".parquet" in path.suffixes:
         try:
             return pyarrow.parquet.read_schema(path).names
