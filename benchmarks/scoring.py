@@ -205,9 +205,8 @@ def show(result: dict) -> None:
         f"{result['rows']:,} pairs, {result['tokens']:,} tokens; tokenising and batching {result['rate']:,.0f} pairs/s"
     )
     print("padding: " + ", ".join(f"{name} {share:.1%}" for name, share in result["waste"].items()))
-    print(
-        f"{'way':<28}{'pairs/s':>9}{'tokens/s':>10}{'of ceiling':>11}{'peak MB':>9}{'speed of ours':>15}{'difference':>12}"
-    )
+    titles = {"pairs/s": 9, "tokens/s": 10, "of ceiling": 11, "peak MB": 9, "speed of ours": 15, "difference": 12}
+    print(f"{'way':<28}" + "".join(f"{title:>{width}}" for title, width in titles.items()))
     best = {way: entry["pairs_per_second"] for way, entry in result["ways"].items()}
     for way, entry in result["ways"].items():
         speed = entry["pairs_per_second"]

@@ -96,7 +96,7 @@ def test_a_file_with_other_fields_is_told_with_what_it_has(model, tmp_path):
 
 def test_faults_of_the_input_are_named_and_nothing_is_written(model, tmp_path):
     source = official(tmp_path / "test_QI.txt", [*ROWS, (7, "shoe", "ring")])
-    with pytest.raises(DataError, match="test_QI.txt:5"):
+    with pytest.raises(DataError, match=r"test_QI\.txt:5"):
         score_file(model, source, tmp_path / "scores.csv")
     assert not (tmp_path / "scores.csv").exists()
 
