@@ -9,8 +9,9 @@ INSTALLED := .venv/.installed
 run: $(INSTALLED)
 	$(PYTHON) -m competition_utils run sample --resume
 
+# By file, so that a run which many tests of a file look at is made once.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)
 	.venv/bin/ruff check .

@@ -14,6 +14,7 @@ import pandas as pd
 
 from competition_utils.decide.metrics import counts, evaluate
 from competition_utils.decide.resample import query_groups, resampled_sums
+from competition_utils.decide.selection import choose_rule
 from competition_utils.decide.thresholds import best_threshold
 from competition_utils.storage import write_json
 
@@ -45,9 +46,11 @@ def measure(rows: int) -> dict[str, float]:
         counts(table["label"].to_numpy(), table["prediction"].to_numpy()),
         query_groups(table["query"]),
     )
+    known = [table[name].to_numpy() for name in ("label", "score", "language")]
     return {
         "best_threshold, 1,000,000 scores": seconds(lambda: best_threshold(labels, scores)),
         f"1,000 resamples by query, {rows:,} rows": seconds(lambda: resampled_sums(votes, groups)),
+        f"choose_rule, nested, {rows:,} rows": seconds(lambda: choose_rule(*known, groups), repeats=1),
         f"evaluate with intervals, {rows:,} rows": seconds(lambda: evaluate(table), repeats=1),
     }
 

@@ -39,9 +39,7 @@ def output_fields(task: Task) -> list[str]:
     return [name for name in task.fields if name != "task"] + ["prediction"]
 
 
-def write_submission(
-    folder: Path, decisions: Mapping[str, pd.DataFrame], sources: Mapping[str, Path]
-) -> None:
+def write_submission(folder: Path, decisions: Mapping[str, pd.DataFrame], sources: Mapping[str, Path]) -> None:
     """Write the files of a submission into `folder`.
 
     `decisions`: task name → `id, prediction` (0/1), `score` (0–1), one row an id of the source, in any order.
@@ -94,9 +92,7 @@ def _answered(task: Task, rows: pd.DataFrame, decisions: pd.DataFrame, source: P
             "Run stage threshold_tuning for this split again.",
         )
     answers = answers.set_index("id").loc[rows["id"].to_numpy()]
-    return rows.assign(
-        prediction=answers["prediction"].to_numpy(dtype=np.int8), score=answers["score"].to_numpy()
-    )
+    return rows.assign(prediction=answers["prediction"].to_numpy(dtype=np.int8), score=answers["score"].to_numpy())
 
 
 def _faults_of_answers(ids: pd.Series, answers: pd.DataFrame, where: str) -> list[Fault]:
@@ -174,21 +170,16 @@ def first_lines(folder: Path, count: int = 3) -> str:
 
 def _read_folder(folder: Path, tasks: list[Task]) -> tuple[dict[str, bytes], list[Fault]]:
     wanted = [name for task in tasks for name in (lines_name(task), csv_name(task))] + [ZIP_NAME]
-    faults = [
-        Fault("missing file", str(folder / name), "none") for name in wanted if not (folder / name).is_file()
-    ]
+    faults = [Fault("missing file", str(folder / name), "none") for name in wanted if not (folder / name).is_file()]
     contents = {
-        task.name: (folder / lines_name(task)).read_bytes()
-        for task in tasks
-        if (folder / lines_name(task)).is_file()
+        task.name: (folder / lines_name(task)).read_bytes() for task in tasks if (folder / lines_name(task)).is_file()
     }
     if (folder / ZIP_NAME).is_file():
         zipped, zip_faults = _read_zip(folder / ZIP_NAME, tasks)
         faults += zip_faults
         differ = [name for name in contents if zipped.get(name, contents[name]) != contents[name]]
         faults += [
-            Fault("zip content", f"{ZIP_NAME}/{lines_name(TASKS[name])}", "not the file beside it")
-            for name in differ
+            Fault("zip content", f"{ZIP_NAME}/{lines_name(TASKS[name])}", "not the file beside it") for name in differ
         ]
     return contents, faults + _check_csv(folder, tasks, contents)
 
@@ -203,9 +194,7 @@ def _check_csv(folder: Path, tasks: list[Task], contents: Mapping[str, bytes]) -
         table = pd.read_csv(path, usecols=["id", "prediction"])
         lines = pd.DataFrame(_parsed(contents[task.name])[0], columns=["id", "prediction"])
         if not table.astype(object).equals(lines.astype(object)):
-            faults.append(
-                Fault("CSV differs", path.name, f"other ids or predictions than {lines_name(task)}")
-            )
+            faults.append(Fault("CSV differs", path.name, f"other ids or predictions than {lines_name(task)}"))
     return faults
 
 
@@ -220,9 +209,7 @@ def _read_zip(path: Path, tasks: list[Task]) -> tuple[dict[str, bytes], list[Fau
     missing = [name for name in names if name not in found]
     extra = [name for name in found if name not in names]
     faults = [Fault("zip content", path.name, f"no {name}") for name in missing]
-    return contents, faults + [
-        Fault("zip content", path.name, f"{name} does not belong there") for name in extra
-    ]
+    return contents, faults + [Fault("zip content", path.name, f"{name} does not belong there") for name in extra]
 
 
 def _parsed(content: bytes) -> tuple[list[dict], list[tuple[int, str]]]:
@@ -269,9 +256,7 @@ def _check_ids(found: pd.Series, wanted: pd.Series, where: str) -> list[Fault]:
     faults = [Fault("row without a prediction", where, f"id {i}") for i in wanted[~wanted.isin(found)]]
     checks = {"id that the source does not have": ~found.isin(wanted), "id given twice": found.duplicated()}
     for kind, wrong in checks.items():
-        faults += [
-            Fault(kind, f"{where}:{place + 1}", f"id {value}") for place, value in found[wrong].items()
-        ]
+        faults += [Fault(kind, f"{where}:{place + 1}", f"id {value}") for place, value in found[wrong].items()]
     return faults
 
 

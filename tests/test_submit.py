@@ -46,9 +46,7 @@ ROWS = {
 def write_sources(folder: Path, rows: dict[str, list[dict]] = ROWS) -> dict[str, Path]:
     sources = {name: folder / TASKS[name].file_name("test") for name in rows}
     for name, path in sources.items():
-        path.write_text(
-            "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows[name]), encoding="utf-8"
-        )
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows[name]), encoding="utf-8")
     return sources
 
 

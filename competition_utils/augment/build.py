@@ -49,12 +49,7 @@ def open_translator(choice: str, data_dir: Path | str) -> Translator | None:
 def new_languages(clean: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
     """Languages that dev or test have and train lacks, sorted."""
     seen = set(clean["train"]["language"])
-    asked = {
-        language
-        for split, table in clean.items()
-        if split != "train"
-        for language in table["language"].unique()
-    }
+    asked = {language for split, table in clean.items() if split != "train" for language in table["language"].unique()}
     return tuple(sorted(asked - seen))
 
 

@@ -44,9 +44,7 @@ class LexiconIndex:
         phrases = [(self.units(fold(phrase)), " ".join(fold(text).split())) for phrase, text in pairs]
         phrases = [(units, text) for units, text in phrases if units and text]
         self._tables = self._index(phrases) | {"part": {}}
-        self.longest = max(
-            (len(units[0]) if self.blankless else len(units) for units, _ in phrases), default=1
-        )
+        self.longest = max((len(units[0]) if self.blankless else len(units) for units, _ in phrases), default=1)
         self.target_words = {stem(word, target) for _, text in phrases for word in words(text)}
         counts = Counter(word if self.blankless else unaccent(word) for units, _ in phrases for word in units)
         self._spelling = SpellingIndex(counts, source)
@@ -118,13 +116,8 @@ class LexiconIndex:
             yield "set", frozenset(stem(word, self.source) for word in content)
 
     def _index(self, phrases: Sequence[tuple[tuple[str, ...], str]]) -> dict[str, dict]:
-        counted: dict[str, dict] = {
-            how: defaultdict(Counter) for how in ("exact", "unaccented", "stem", "set")
-        }
+        counted: dict[str, dict] = {how: defaultdict(Counter) for how in ("exact", "unaccented", "stem", "set")}
         for units, text in phrases:
             for how, key in self._keys(units):
                 counted[how][key][text] += 1
-        return {
-            how: {key: max(seen, key=seen.get) for key, seen in table.items()}
-            for how, table in counted.items()
-        }
+        return {how: {key: max(seen, key=seen.get) for key, seen in table.items()} for how, table in counted.items()}

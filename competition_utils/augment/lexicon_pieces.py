@@ -107,9 +107,7 @@ def _cut_blankless(given: list[str], index: LexiconIndex) -> list[Piece]:
     folded = [fold(word) for word in given]
     if (found := index.look_up_blankless("".join(folded))) is not None:
         return [Piece(" ".join(given), found.text, found.how)]
-    return [
-        piece for word, chunk in zip(given, folded, strict=True) for piece in _cut_chunk(word, chunk, index)
-    ]
+    return [piece for word, chunk in zip(given, folded, strict=True) for piece in _cut_chunk(word, chunk, index)]
 
 
 def _cut_chunk(given: str, chunk: str, index: LexiconIndex) -> list[Piece]:

@@ -48,19 +48,13 @@ class LexiconTranslator(Translator):
         """
         path = Path(path)
         if not path.is_file():
-            raise UserError(
-                f"lexicon: expected a file {path}, found none. Give a TSV with the columns {COLUMNS}."
-            )
+            raise UserError(f"lexicon: expected a file {path}, found none. Give a TSV with the columns {COLUMNS}.")
         try:
-            table = pd.read_csv(
-                path, sep="\t", dtype=str, keep_default_na=False, quoting=3, on_bad_lines="error"
-            )
+            table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=3, on_bad_lines="error")
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
             raise UserError(f"lexicon {path}: expected tab-separated UTF-8 text, found: {error}") from None
         if missing := [name for name in COLUMNS if name not in table]:
-            raise UserError(
-                f"lexicon {path}: expected the columns {COLUMNS}, {missing} missing in its first line."
-            )
+            raise UserError(f"lexicon {path}: expected the columns {COLUMNS}, {missing} missing in its first line.")
         return cls(table, model=hash_file(path)[:16])
 
     def supports(self, source: str, target: str) -> bool:
@@ -80,9 +74,7 @@ class LexiconTranslator(Translator):
             pieces = cut_into_pieces(text, index)
             sure = _confidence(pieces)
             done[text] = (_assemble(pieces, turned=_turns(source, target)) if sure else text, sure)
-        return [done[text][0] for text in texts], np.array(
-            [done[text][1] for text in texts], dtype=np.float32
-        )
+        return [done[text][0] for text in texts], np.array([done[text][1] for text in texts], dtype=np.float32)
 
     def explain(self, text: str, source: str, target: str) -> list[Piece]:
         """The pieces a text is translated by, in the order of the text."""
@@ -154,11 +146,7 @@ def _confidence(pieces: Sequence[Piece]) -> float:
     """Letters found, weighted by how, over letters that should be; numbers, codes and target words ask
     nothing.
     """
-    asked = [
-        piece
-        for piece in pieces
-        if piece.how in QUALITY or (piece.how == "kept" and not _is_code(piece.source))
-    ]
+    asked = [piece for piece in pieces if piece.how in QUALITY or (piece.how == "kept" and not _is_code(piece.source))]
     letters = sum(len(piece.source) for piece in asked)
     found = sum(len(piece.source) * QUALITY.get(piece.how, 0.0) for piece in asked)
     return found / letters if letters else 0.0

@@ -80,7 +80,7 @@ def split_word(word: str, source: str) -> Iterator[tuple[str, str]]:
     """
     shortest = SHORTEST_PART.get(source, 2)
     for place in range(len(word) - shortest, shortest - 1, -1):
-        if not may_cut(word, place):
+        if source in BLANKLESS and not may_cut(word, place):
             continue
         for link in LINKS.get(source, ("",)):
             if word.startswith(link, place) and len(word) - place - len(link) >= shortest:

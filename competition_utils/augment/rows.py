@@ -54,9 +54,7 @@ def originals(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["source"] == ORIGINAL]
 
 
-def sample_stratified(
-    table: pd.DataFrame, rows: int, strata: list[str], rng: np.random.Generator
-) -> pd.DataFrame:
+def sample_stratified(table: pd.DataFrame, rows: int, strata: list[str], rng: np.random.Generator) -> pd.DataFrame:
     """`rows` rows of a table whose strata keep their shares (largest remainders), in the table's order."""
     if rows >= len(table):
         return table

@@ -50,8 +50,6 @@ def _one_edit(one: str, other: str) -> bool:
     """Whether two different words differ by one insertion, deletion, replacement or swap of neighbours."""
     if abs(len(one) - len(other)) > 1:
         return False
-    start = next(
-        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
-    )
+    start = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     a, b = one[start:], other[start:]
     return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])

@@ -27,7 +27,10 @@ from competition_utils.storage import hash_json
 
 # step → where its function lives; imported only when used, since embeddings and models take seconds to
 # import.
-STEPS: dict[str, str] = {}
+STEPS: dict[str, str] = {
+    "expand_languages": "competition_utils.augment.expand:expand_languages",
+    "translate_titles": "competition_utils.augment.expand:translate_titles",
+}
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "strategies"
 
 
@@ -116,13 +119,9 @@ def _read_step(entry: Any, where: str, faults: list[Fault]) -> Step:
     given = {key: value for key, value in entry.items() if key != "step"}
     for key, value in given.items():
         if key not in known:
-            faults.append(
-                Fault("unknown parameter", where, f"{name}.{key}{_did_you_mean(str(key), list(known))}")
-            )
+            faults.append(Fault("unknown parameter", where, f"{name}.{key}{_did_you_mean(str(key), list(known))}"))
         elif not _fits(value, known[key][0]):
-            faults.append(
-                Fault("wrong type", where, f"{name}.{key}: expected {known[key][0]}, found {value!r}")
-            )
+            faults.append(Fault("wrong type", where, f"{name}.{key}: expected {known[key][0]}, found {value!r}"))
     return Step(name, {key: given.get(key, default) for key, (_, default) in known.items()})
 
 

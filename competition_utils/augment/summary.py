@@ -54,9 +54,7 @@ def translation_coverage(results: Results) -> pd.DataFrame:
         for split, table in made.tables.items():
             rows = table[table["source"] == ORIGINAL]
             grouped = rows.assign(translated=rows["query_en"] != "").groupby("language")["translated"]
-            parts.append(
-                grouped.agg(rows="size", translated="mean").reset_index().assign(task=task, split=split)
-            )
+            parts.append(grouped.agg(rows="size", translated="mean").reset_index().assign(task=task, split=split))
     return pd.concat(parts, ignore_index=True)[["task", "split", "language", "rows", "translated"]]
 
 
@@ -107,9 +105,7 @@ def refusal_examples(results: Results, rows: int = 1) -> pd.DataFrame:
 def similarity_values(results: Results) -> pd.DataFrame:
     """What mining measured: `task, kind, similarity` (cosine of query and target)."""
     parts = [part.assign(task=task) for task, made in results.items() for part in made.tools.similarities]
-    return (
-        pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["task", "kind", "similarity"])
-    )
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["task", "kind", "similarity"])
 
 
 def step_seconds(results: Results) -> pd.DataFrame:
@@ -124,14 +120,10 @@ def metrics(results: Results, strategy: str, strategy_hash: str) -> dict[str, An
     tasks = {}
     for task, made in results.items():
         rows = counts[counts["task"] == task]
-        shares = coverage[
-            (coverage["task"] == task) & (coverage["split"] == "train") & (coverage["language"] != "en")
-        ]
+        shares = coverage[(coverage["task"] == task) & (coverage["split"] == "train") & (coverage["language"] != "en")]
         tasks[task] = {
             "rows": {source: int(part["rows"].sum()) for source, part in rows.groupby("source")},
-            "positive": {
-                source: int((part["rows"] * part["label"]).sum()) for source, part in rows.groupby("source")
-            },
+            "positive": {source: int((part["rows"] * part["label"]).sum()) for source, part in rows.groupby("source")},
             "refused": made.tools.refusals.table().groupby("reason")["rows"].sum().to_dict(),
             "translated_share": round(
                 float((shares["translated"] * shares["rows"]).sum() / max(shares["rows"].sum(), 1)), 4

@@ -36,9 +36,9 @@ class Refusals:
             seen = self.counts.get(key, 0)
             self.counts[key] = seen + len(rows)
             shown = rows.head(max(EXAMPLES - seen, 0))
-            self.examples += shown.assign(step=step)[
-                ["step", "reason", "language", "before", "after"]
-            ].to_dict("records")
+            self.examples += shown.assign(step=step)[["step", "reason", "language", "before", "after"]].to_dict(
+                "records"
+            )
 
     def table(self) -> pd.DataFrame:
         """`step, reason, language, rows`."""

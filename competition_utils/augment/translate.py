@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.augment.words import fold
+from competition_utils.data.languages import UNDETERMINED
 
 Translation = tuple[list[str], np.ndarray | None]
 
@@ -46,38 +47,52 @@ def translate_table(
 ) -> pd.Series:
     """A table's texts in `target`: the column `query_en` of an augmented table.
 
+    See `translate_rows`; "" where there is no translation or it would repeat the text.
+    """
+    return translate_rows(table, translator, column=column, target=target)["translated"].rename("query_en")
+
+
+def translate_rows(
+    table: pd.DataFrame, translator: Translator, *, column: str = "query", target: str = "en"
+) -> pd.DataFrame:
+    """`translated` (str) and `confidence` (0–1; nan where the engine has none) of each row, same index.
+
     A row is read in the language of its tag. Where `text_language` differs from the tag (a mis-tagged row),
     or the tag is `target` and the translator recognises another language, the reading with the higher
-    confidence wins.
-    An engine without confidences follows `text_language` on rows tagged `target` only: short queries are
-    often taken for a sister language, while foreign queries tagged `en` are a known fault of the data.
+    confidence wins. An engine without confidences follows `text_language` on rows tagged `target` only:
+    short queries are often taken for a sister language, while foreign queries tagged `en` are a known fault
+    of the data.
 
-    Parameters: `table` with `language` and `column`, optionally `text_language`.
-    Returns: str Series on the table's index; "" where there is no translation or it would repeat the text.
+    `table` needs `language` and `column`, and may have `text_language` ("" or "und": not known).
     """
-    rows = pd.DataFrame({"text": table[column].fillna("").to_numpy(), "tag": table["language"].to_numpy()})
-    detected = table["text_language"] if "text_language" in table else table["language"]
-    rows["other"] = detected.where(detected.notna() & (detected != ""), table["language"]).to_numpy()
+    tag = table["language"]
+    detected = table.get("text_language", tag)
+    other = detected.where(detected.notna() & ~detected.isin(["", UNDETERMINED]), tag)
+    rows = pd.DataFrame({"text": table[column].fillna("").array, "tag": tag.array, "other": other.array}, dtype="str")
     place = rows.groupby(["text", "tag", "other"], sort=False).ngroup().to_numpy()
     unique = rows.drop_duplicates(ignore_index=True)
-    translated = _translate_unique(unique, translator, target)
-    return pd.Series(translated[place], index=table.index, name="query_en", dtype="str")
+    translated, confidence = _translate_unique(unique, translator, target)
+    return pd.DataFrame(
+        {"translated": pd.array(translated[place], dtype="str"), "confidence": confidence[place]},
+        index=table.index,
+    )
 
 
-def _translate_unique(unique: pd.DataFrame, translator: Translator, target: str) -> np.ndarray:
+def _translate_unique(unique: pd.DataFrame, translator: Translator, target: str) -> tuple[np.ndarray, np.ndarray]:
     tagged_target = (unique["tag"] == target).to_numpy()
     by_tag, sure_by_tag = _read_as(unique["text"], unique["tag"], translator, target)
     unsure = tagged_target & (unique["other"] == unique["tag"]).to_numpy()
     other = unique["other"].copy()
     other[unsure] = translator.guess_language(unique.loc[unsure, "text"].tolist(), target)
-    by_other, sure_by_other = _read_as(
-        unique["text"], other.where(other != unique["tag"], ""), translator, target
-    )
+    differs = other.where(other != unique["tag"], "")
+    by_other, sure_by_other = _read_as(unique["text"], differs, translator, target)
     # nan: the engine has no confidences (and a reading that was not made has −1).
     better = np.where(np.isnan(sure_by_other), tagged_target, sure_by_other > np.maximum(sure_by_tag, 0))
     translated = np.where(better, by_other, by_tag)
-    repeats = [fold(new) == fold(old) for new, old in zip(translated, unique["text"], strict=True)]
-    return np.where(repeats, "", translated)
+    confidence = np.maximum(np.where(better, sure_by_other, sure_by_tag), 0)
+    folded = zip(map(fold, translated), map(fold, unique["text"]), strict=True)
+    useless = np.array([new in ("", old) for new, old in folded], dtype=bool)
+    return np.where(useless, "", translated), np.where(useless, 0, confidence)
 
 
 def _read_as(

@@ -15,7 +15,7 @@ from competition_utils.augment.words import function_words, stem, words
 
 ROUNDS = 8
 LEAST_BELIEF = 0.2  # in each direction
-SECOND_WORD = 0.6  # of the first word's belief: a word that stands for two ("Kabelbaum" → wiring harness)
+TOGETHER = 0.6  # of the phrases of a source word, where it stands for two words
 
 
 def align_words(phrases: Sequence[tuple[Sequence[str], str]], target: str) -> dict[str, str]:
@@ -37,11 +37,18 @@ def align_words(phrases: Sequence[tuple[Sequence[str], str]], target: str) -> di
     beliefs["belief"] = np.sqrt(beliefs["forward"] * beliefs["backward"])
     kept = beliefs[(beliefs["forward"] >= LEAST_BELIEF) & (beliefs["backward"] >= LEAST_BELIEF)].reset_index()
     best = kept.sort_values("belief", ascending=False, kind="stable").groupby("source", sort=False).head(2)
-    first = best.groupby("source")["belief"].transform("max")
-    best = best[best["belief"] >= SECOND_WORD * first]
-    return (
-        best.sort_values("place", kind="stable").groupby("source", sort=False)["word"].agg(" ".join).to_dict()
-    )
+    best = best[_belongs(best, links)]
+    return best.sort_values("place", kind="stable").groupby("source", sort=False)["word"].agg(" ".join).to_dict()
+
+
+def _belongs(best: pd.DataFrame, links: pd.DataFrame) -> pd.Series:
+    """A second word counts where it goes with the first in most phrases ("Kabelbaum" → wiring harness); else
+    it is another sense of the source word."""
+    seen = links.merge(best[["source", "target"]], on=["source", "target"])
+    per_phrase = seen.groupby(["source", "phrase"]).size()
+    together = (per_phrase > 1).groupby("source").mean()
+    first = ~best.duplicated("source")
+    return first | (best["source"].map(together) >= TOGETHER)
 
 
 def _links(phrases: Sequence[tuple[Sequence[str], str]], target: str) -> pd.DataFrame:
@@ -53,9 +60,7 @@ def _links(phrases: Sequence[tuple[Sequence[str], str]], target: str) -> pd.Data
     for number, (source_words, text) in enumerate(phrases):
         made = [(place, word) for place, word in enumerate(words(text)) if word not in dropped]
         rows += [
-            (number, source, stem(word, target), word, place)
-            for source in set(source_words)
-            for place, word in made
+            (number, source, stem(word, target), word, place) for source in set(source_words) for place, word in made
         ]
     return pd.DataFrame(rows, columns=["phrase", "source", "target", "word", "place"])
 

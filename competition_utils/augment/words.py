@@ -16,7 +16,9 @@ BLANKLESS = frozenset({"ja", "th", "zh", "lo", "km", "my"})
 # The noun comes before what describes it ("silla roja"), so a translation made of pieces is turned round.
 HEAD_FIRST = frozenset({"ar", "es", "fr", "id", "it", "pl", "pt", "th", "vn"})
 
-WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+# Decimals ("1.5m") and model codes ("AX-66") are one word each.
+CODE = r"\d+(?:[.,]\d+)+{unit}*|(?<!{unit})[a-zA-Z]{{1,3}}-\d{{2,}}{unit}*"
+WORD = re.compile(CODE.format(unit=r"[^\W_]") + r"|[^\W_]+(?:['’][^\W_]+)*")
 # Letters that Unicode does not take apart into a base letter and an accent.
 _UNDIVIDED = str.maketrans(
     {
@@ -102,9 +104,7 @@ def unaccent(text: str) -> str:
     if text.isascii():
         return text
     apart = unicodedata.normalize("NFD", text)
-    kept = "".join(
-        mark for mark in apart if not ("\u0300" <= mark <= "\u036f" or "\u064b" <= mark <= "\u0652")
-    )
+    kept = "".join(mark for mark in apart if not ("\u0300" <= mark <= "\u036f" or "\u064b" <= mark <= "\u0652"))
     return unicodedata.normalize("NFC", kept).translate(_UNDIVIDED)
 
 
@@ -122,7 +122,7 @@ def _word_pattern() -> re.Pattern[str]:
     # Marks are no \w, yet Thai vowels and tone marks are part of their word.
     marks = r"\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u3099\u309a"
     unit = rf"(?:[^\W_]|[{marks}])"
-    return re.compile(rf"{unit}+(?:['’]{unit}+)*")
+    return re.compile(CODE.format(unit=unit) + rf"|{unit}+(?:['’]{unit}+)*")
 
 
 @lru_cache(maxsize=1 << 18)
@@ -154,7 +154,9 @@ def may_cut(text: str, place: int) -> bool:
     """Whether a piece of a text without blanks may begin at `place` (never inside a written syllable)."""
     if place in (0, len(text)):
         return True
-    after = text[place]
-    return not (
-        unicodedata.combining(after) or unicodedata.category(after) == "Mn" or after in _THAI_BOUND
-    ) and (text[place - 1] not in _THAI_OPEN and after not in "ーっゃゅょァィゥェォッャュョ")
+    before, after = text[place - 1], text[place]
+    if before.isascii() and after.isascii() and before.isalnum() and after.isalnum():
+        return False
+    return not (unicodedata.combining(after) or unicodedata.category(after) == "Mn" or after in _THAI_BOUND) and (
+        before not in _THAI_OPEN and after not in "ーっゃゅょァィゥェォッャュョ"
+    )

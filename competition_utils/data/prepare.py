@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +36,10 @@ class Prepared:
         """All tasks' tables of a finding: "cleaning", "conflicts", "near_duplicates", "overlaps" or "resolved"."""
         return pd.concat(self._found.get(finding, [pd.DataFrame()]), ignore_index=True)
 
+    def balance(self) -> pd.DataFrame:
+        """The balance of all tasks' folds, with a column `task`."""
+        return pd.concat([report.balance.assign(task=task) for task, report in self.folds.items()], ignore_index=True)
+
     def rows(self) -> pd.DataFrame:
         """All clean tables under each other, with `split`; `label` is missing where a file has none."""
         parts = [
@@ -60,7 +64,7 @@ def prepare(
     folder: Path | str,
     tasks: Iterable[Task],
     *,
-    clean_rules: list[str] | str = "all",
+    clean_rules: Sequence[str] = ("all",),
     conflict_rule: str = "majority",
     n_folds: int = 5,
     prefix_depth: int = 2,
@@ -96,7 +100,7 @@ def prepare(
 
 
 def _read_clean(
-    folder: Path | str, task: Task, rules: list[str] | str, allow: tuple[str, ...], result: Prepared
+    folder: Path | str, task: Task, rules: Sequence[str], allow: tuple[str, ...], result: Prepared
 ) -> dict[str, pd.DataFrame]:
     """The clean tables of a task by split, of the splits that are there."""
     tables = {}

@@ -15,8 +15,6 @@ from competition_utils.data.duplicates import near_key
 from competition_utils.data.languages import mis_tagged
 from competition_utils.tasks import QC
 
-SHOWN_TAGS = 12
-
 
 def train_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """The labelled rows of train, `label` as int."""

@@ -150,11 +150,10 @@ def _related(levels: list[tuple[str, ...]], alike: np.ndarray) -> np.ndarray:
     ways = [_prefixes(path) for path in levels]
 
     def kin(offered: list[tuple[str, ...]]) -> np.ndarray:
+        theirs = [_prefixes(path) for path in offered]
+        pairs = list(zip(offered, theirs, strict=True))
         return np.array(
-            [
-                [path in way or asked in _prefixes(path) for path in offered]
-                for asked, way in zip(levels, ways, strict=True)
-            ]
+            [[path in way or asked in their for path, their in pairs] for asked, way in zip(levels, ways, strict=True)]
         )
 
     own, parent = kin(levels), kin([path[:-1] for path in levels])

@@ -1,8 +1,8 @@
 """What the texts are made of: tokens, lengths, words that go with a label, words that query and target share.
 
-Tokens are lower-case words (runs of letters, marks and digits). Thai, Japanese and Chinese are written
-without blanks: there, each run of letters gives its overlapping pairs of characters, which needs no
-dictionary.
+Tokens are lower-case words: runs of letters, marks and digits. Japanese is written without blanks: there, a change of
+script ends a word (商品|カバー|の). Thai has neither blanks nor scripts to change: there, a word of four characters or
+more (a letter with its marks) gives its overlapping threes. Neither needs a dictionary.
 """
 
 from __future__ import annotations
@@ -16,39 +16,26 @@ import pyarrow.compute as pc
 
 from competition_utils.data.profile import train_rows
 
-_UNSPACED = r"\p{Thai}\p{Hiragana}\p{Katakana}ー\p{Han}"
-_UNSPACED_RUN = re.compile(
-    r"[\u0e00-\u0e7f]+|[\u3040-\u30ff\u3400-\u9fff]+|[^\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]+"
+_RUN = re.compile(
+    r"[\u0e00-\u0e7f]+|[\u3040-\u309f]+|[\u30a0-\u30ff]+|[\u3400-\u9fff々]+|[^\u0e00-\u0e7f\u3040-\u9fff]+"
 )
+_THAI_CHARACTER = re.compile(r"[\u0e40-\u0e44]?[\u0e00-\u0e7f][\u0e30-\u0e3a\u0e45\u0e47-\u0e4e]*")
+_THAI_WINDOW = 3
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_OVERLAP_ROWS = 100_000
 
 
-def count_tokens(texts: pd.Series) -> pd.Series:
-    """Number of tokens in each text: words, and pairs of characters where a script has no blanks."""
-    array = pa.array(texts, pa.large_string())
-    words = pc.count_substring_regex(pc.replace_substring_regex(array, f"[{_UNSPACED}]+", " "), r"[\p{L}\p{M}\p{N}]+")
-    letters = pc.count_substring_regex(array, f"[{_UNSPACED}]").to_numpy()
-    runs = pc.count_substring_regex(array, f"[{_UNSPACED}]+").to_numpy()
-    return pd.Series(words.to_numpy() + np.maximum(letters - runs, np.minimum(runs, 1)), index=texts.index)
-
-
-def token_pairs(texts: pd.Series) -> tuple[pd.DataFrame, pd.Index]:
-    """`row, token` (both int64; place in `texts`, place in the tokens), each pair once; and the tokens."""
-    place, unique = pd.factorize(texts)
-    words = pc.split_pattern_regex(pc.utf8_lower(pa.array(unique, pa.large_string())), r"[^\p{L}\p{M}\p{N}]+")
+def _tokenize(texts: pd.Series) -> tuple[np.ndarray, np.ndarray, pd.Index]:
+    """Place of the text, and of the token, of each token in different texts, in their order; and the tokens."""
+    words = pc.split_pattern_regex(pc.utf8_lower(pa.array(texts, pa.large_string())), r"[^\p{L}\p{M}\p{N}]+")
     encoded = pc.list_flatten(words).dictionary_encode()
     tokens_of_word = [_tokens_of_word(word) for word in encoded.dictionary.to_pylist()]
+    pieces = np.array([len(found) for found in tokens_of_word], dtype=np.int64)
     token_of_piece, tokens = pd.factorize(
         pd.Series([token for found in tokens_of_word for token in found], dtype="str")
     )
-    pieces = np.array([len(found) for found in tokens_of_word])
-    first_piece = np.cumsum(pieces) - pieces
     word, text = encoded.indices.to_numpy(), pc.list_parent_indices(words).to_numpy()
-    piece = np.repeat(first_piece[word], pieces[word]) + _count_up(pieces[word])
-    pairs = pd.DataFrame({"text": np.repeat(text, pieces[word]), "token": token_of_piece[piece]}).drop_duplicates()
-    rows = pd.DataFrame({"row": np.arange(len(texts)), "text": place})
-    return rows.merge(pairs, on="text")[["row", "token"]], pd.Index(tokens)
+    piece = np.repeat((np.cumsum(pieces) - pieces)[word], pieces[word]) + _count_up(pieces[word])
+    return np.repeat(text, pieces[word]), token_of_piece[piece], pd.Index(tokens)
 
 
 def _count_up(sizes: np.ndarray) -> np.ndarray:
@@ -58,10 +45,30 @@ def _count_up(sizes: np.ndarray) -> np.ndarray:
 
 def _tokens_of_word(word: str) -> list[str]:
     tokens = []
-    for run in _UNSPACED_RUN.findall(word):
-        unspaced = "\u0e00" <= run[0] <= "\u0e7f" or "\u3040" <= run[0] <= "\u30ff" or "\u3400" <= run[0] <= "\u9fff"
-        tokens += [run[i : i + 2] for i in range(max(len(run) - 1, 1))] if unspaced else [run]
+    for run in _RUN.findall(word):
+        if "\u0e00" <= run[0] <= "\u0e7f":
+            letters = _THAI_CHARACTER.findall(run)
+            starts = range(max(len(letters) - _THAI_WINDOW + 1, 1))
+            tokens += ["".join(letters[start : start + _THAI_WINDOW]) for start in starts]
+        else:
+            tokens.append(run)
     return tokens
+
+
+def count_tokens(texts: pd.Series) -> pd.Series:
+    """Number of tokens in each text."""
+    place, unique = pd.factorize(texts)
+    text, _, _ = _tokenize(pd.Series(unique, dtype="str"))
+    return pd.Series(np.bincount(text, minlength=len(unique))[place], index=texts.index)
+
+
+def token_pairs(texts: pd.Series) -> tuple[pd.DataFrame, pd.Index]:
+    """`row, token` (both int64; place in `texts`, place in the tokens), each pair once; and the tokens."""
+    place, unique = pd.factorize(texts)
+    text, token, tokens = _tokenize(pd.Series(unique, dtype="str"))
+    pairs = pd.DataFrame({"text": text, "token": token}).drop_duplicates()
+    rows = pd.DataFrame({"row": np.arange(len(texts)), "text": place})
+    return rows.merge(pairs, on="text")[["row", "token"]], tokens
 
 
 def lengths(rows: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +117,7 @@ def frequent_tokens(counts: pd.DataFrame, each: int = 15) -> pd.DataFrame:
     return ordered.groupby(["task", "language"]).head(each).reset_index(drop=True)
 
 
-def skewed_tokens(counts: pd.DataFrame, labelled: pd.DataFrame, each: int = 8, fewest: int = 20) -> pd.DataFrame:
+def skewed_tokens(counts: pd.DataFrame, labelled: pd.DataFrame, each: int = 8, fewest: int = 10) -> pd.DataFrame:
     """Tokens whose rows are positive much more or less often than their language's: `… , rate, usual, z`.
 
     `labelled` is `profile.positive_rate_by_language`. `z` is the distance from the usual rate in standard
@@ -142,19 +149,22 @@ def unseen_tokens(rows: pd.DataFrame, field: str = "query") -> pd.DataFrame:
     return found
 
 
-def shared_words(rows: pd.DataFrame, query_en: pd.Series | None = None, seed: int = 0) -> pd.DataFrame:
-    """Overlap of query and target in train: `task, language, label, text, rows, jaccard, any`.
+def draw(rows: pd.DataFrame, most: int = 20_000, seed: int = 0) -> pd.DataFrame:
+    """Up to `most` random rows of train a task: enough to tell a share to within a percent, few enough to translate."""
+    shuffled = train_rows(rows).sample(frac=1, random_state=seed)
+    return shuffled.groupby("task").head(most).sort_index()
 
-    `jaccard` is the mean share of common tokens among all tokens of both; `any` the share of rows with one
-    common token at least. `text` is "query", and "with translation" where `query_en` (English of the queries,
-    "" for none, index as `rows`) is given: query and translation together. On 100,000 random rows at most a
-    task.
+
+def shared_words(drawn: pd.DataFrame, query_en: pd.Series | None = None) -> pd.DataFrame:
+    """Overlap of query and target: `task, language, label, text, rows, jaccard, any`; `drawn` is what `draw` gives.
+
+    `jaccard` is the mean share of common tokens among all tokens of both; `any` the share of rows with one common token
+    at least. `text` is "query", and "with translation" where `query_en` (English of the queries, "" for none, index as
+    `drawn`) is given: query and translation together.
     """
-    train = train_rows(rows if query_en is None else rows.assign(query_en=query_en))
-    drawn = train.sample(frac=1, random_state=seed).groupby("task").head(_OVERLAP_ROWS).sort_index()
     texts = {"query": drawn["query"]}
     if query_en is not None:
-        texts["with translation"] = drawn["query"] + " " + drawn["query_en"]
+        texts["with translation"] = drawn["query"] + " " + query_en
     keys = ["task", "language", "label"]
     parts = []
     for name, text in texts.items():

@@ -87,9 +87,7 @@ def fit_calibrator(method: str, labels: np.ndarray, scores: np.ndarray) -> Calib
         raise UserError(f"calibration: expected one of {', '.join(FITS)}, found {method!r}.")
     labels, scores = check_labels_and_scores(labels, scores)
     if labels.min() == labels.max():
-        raise UserError(
-            f"calibration: expected labels of both kinds, found {labels[0]} in all {len(labels):,} rows."
-        )
+        raise UserError(f"calibration: expected labels of both kinds, found {labels[0]} in all {len(labels):,} rows.")
     return FITS[method](labels, scores)
 
 
@@ -134,22 +132,18 @@ def cross_fitted(
         if languages is None:
             result[out] = fit_calibrator(method, labels[~out], scores[~out])(scores[out])
         else:
-            result[out] = fit_by_language(method, labels[~out], scores[~out], names[~out])(
-                scores[out], names[out]
-            )
+            result[out] = fit_by_language(method, labels[~out], scores[~out], names[~out])(scores[out], names[out])
     return result
 
 
 def equal_mass_bins(scores: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """The bin of each row, int64 [n] from 0 up: as many rows in each as ties allow (equal scores share a
-    bin)."""
+    """The bin of each row, int64 [n] from 0 up: as many rows in each as ties allow (equal scores share a bin)."""
     ranks = pd.Series(scores).rank(method="min").to_numpy() - 1
     return pd.factorize((ranks * bins / len(scores)).astype(np.int64), sort=True)[0]
 
 
 def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> float:
-    """Mean distance, over bins of equal mass, between the mean probability and the share of relevant rows;
-    0–1."""
+    """Mean distance, over bins of equal mass, between the mean probability and the share of relevant rows; 0–1."""
     table = reliability(labels, probabilities, bins)
     return float(np.average((table["score"] - table["positive_rate"]).abs(), weights=table["rows"]))
 
@@ -178,7 +172,7 @@ def reliability_intervals(
 class CalibrationReport:
     """`table`: one row a way ("none", "platt", …, "platt by language", …) with `ece, brier, auc`, best Brier
     score first; `scores` {way: calibrated scores float64 [n]}, each row's fitted without its fold; `before`
-    and `after`: reliability, with intervals, of the scores as they came and of the best way."""
+    and `after`: reliability, with intervals, of the scores as they came and of the best method."""
 
     table: pd.DataFrame
     scores: dict[str, np.ndarray]
@@ -187,7 +181,12 @@ class CalibrationReport:
 
     @property
     def best(self) -> str:
-        return str(self.table.index[0])
+        """The best method; the table tells whether it beats the scores as they came."""
+        return _best(self.table)
+
+
+def _best(table: pd.DataFrame) -> str:
+    return str(table.index.drop("none")[0])
 
 
 def compare_calibrations(
@@ -207,7 +206,7 @@ def compare_calibrations(
             ways[f"{method} by language"] = cross_fitted(method, labels, scores, folds, languages)
     figures = {way: _figures(labels, each) for way, each in ways.items()}
     table = pd.DataFrame(figures).T.sort_values("brier", kind="stable")
-    before, after = (reliability_intervals(labels, ways[way], groups) for way in ("none", table.index[0]))
+    before, after = (reliability_intervals(labels, ways[way], groups) for way in ("none", _best(table)))
     return CalibrationReport(table, ways, before, after)
 
 

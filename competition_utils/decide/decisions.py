@@ -60,8 +60,7 @@ class TaskScores:
 
     @property
     def known(self) -> tuple[np.ndarray, ...]:
-        """What rules and calibration are fitted on: labels, scores, languages and groups of the valid
-        rows."""
+        """What rules and calibration are fitted on: labels, scores, languages and groups of the valid rows."""
         return *(self.valid[name].to_numpy() for name in ("label", "score", "language")), self.groups
 
     @property
@@ -98,9 +97,7 @@ def read_scores(task: str, read: Read) -> TaskScores:
         for split, table in (("valid", "train"), ("dev", "dev"), ("test", "test"))
     )
     if "label" not in valid:
-        raise UserError(
-            f"augmentation/{task}_train.parquet: expected a label in every row, found rows without one."
-        )
+        raise UserError(f"augmentation/{task}_train.parquet: expected a label in every row, found rows without one.")
     train = tables["train"]
     original = train[train["source"] == "original"] if "source" in train else train
     seen = sorted(original["language"].unique())
@@ -173,8 +170,7 @@ def _measured(given: TaskScores, decisions: pd.DataFrame, seed: int) -> pd.DataF
 
 
 def _linear_decisions(given: TaskScores, split: str, seed: int) -> pd.DataFrame:
-    """`id, linear_score, linear_prediction` of the yardstick by its own single threshold, tuned as the
-    model's is."""
+    """`id, linear_score, linear_prediction` of the yardstick by its own single threshold, tuned as the model's is."""
     labels = given.valid[["id", "label", "query"]]
     linear = given.linear[["id", "split", "score"]].rename(columns={"score": "linear_score"})
     valid = labels.merge(linear[linear["split"] == "valid"], on="id", validate="one_to_one")

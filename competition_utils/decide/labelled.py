@@ -1,10 +1,10 @@
-"""Scores joined with the labels and texts of their rows, checked so that nothing is missing and nothing is
-doubled."""
+"""Scores joined with the labels and texts of their rows, checked so that nothing is missing and nothing is doubled."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from competition_utils.data.clean import category_prefix
 from competition_utils.errors import DataError, Fault, UserError
 
 SCORE_COLUMNS = ("id", "task", "language", "score", "fold", "split")
@@ -68,21 +68,13 @@ def _refuse(checks: dict[str, pd.Series], rows: pd.DataFrame, where: str, todo: 
         faults += [Fault(kind, f"{where}, id {row['id']}", _found(row)) for _, row in shown.iterrows()]
         faults += [Fault(kind, where, "")] * (int(wrong.sum()) - len(shown))
     if faults:
-        raise DataError(
-            f"{where}: expected scores that fit their rows, found {len(faults):,} faults.", faults, todo
-        )
+        raise DataError(f"{where}: expected scores that fit their rows, found {len(faults):,} faults.", faults, todo)
 
 
 def _found(row: pd.Series) -> str:
     return ", ".join(f"{name} {row[name]}" for name in ("language", "split", "score") if name in row)
 
 
-def category_prefix(paths: pd.Series, levels: int = 2) -> pd.Series:
-    """The first levels of category paths. Levels are joined by a comma without a blank; ", " is inside a
-    name."""
-    return paths.str.extract(rf"^((?:.+?(?:,(?! )|$)){{1,{levels}}})", expand=False).str.rstrip(",")
-
-
 def category_seen(targets: pd.Series, train_targets: pd.Series) -> pd.Series:
     """bool [n]: whether the second-level prefix of a category path occurs in train."""
-    return category_prefix(targets).isin(category_prefix(train_targets).unique())
+    return category_prefix(targets, 2).isin(category_prefix(train_targets, 2).unique())

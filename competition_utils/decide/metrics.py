@@ -113,9 +113,7 @@ def _measure(rows: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
     figures["f1_interval"] = list(interval(f1_from_counts(*sums.T)))
     figures["threshold"] = float(rows["threshold"].median())
     if "linear_prediction" in rows:
-        yardstick = basic_metrics(
-            labels, rows["linear_score"].to_numpy(), rows["linear_prediction"].to_numpy(np.int64)
-        )
+        yardstick = basic_metrics(labels, rows["linear_score"].to_numpy(), rows["linear_prediction"].to_numpy(np.int64))
         figures |= {"linear_f1": yardstick["f1"], "linear_auc": yardstick["auc"]}
     return figures
 

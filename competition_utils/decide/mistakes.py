@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from competition_utils.decide.labelled import category_prefix
+from competition_utils.data.clean import category_prefix
 from competition_utils.decide.metrics import f1_from_counts
 
 FALSE_ALARM, MISSED = "false alarm", "missed"
@@ -27,9 +27,7 @@ def confident_mistakes(rows: pd.DataFrame, each: int = 20) -> pd.DataFrame:
         mistake=np.where(wrong["prediction"] == 1, FALSE_ALARM, MISSED),
         distance=(wrong["score"] - wrong["threshold"]).abs(),
     )
-    top = (
-        wrong.sort_values("distance", ascending=False, kind="stable").groupby("mistake", sort=True).head(each)
-    )
+    top = wrong.sort_values("distance", ascending=False, kind="stable").groupby("mistake", sort=True).head(each)
     columns = ["mistake", "language", "query", "query_en", "target", "score", "threshold", "id"]
     return top[[name for name in columns if name in top]].reset_index(drop=True)
 
@@ -62,7 +60,7 @@ def confusion_by(rows: pd.DataFrame, by: pd.Series, at_least: int = 1) -> pd.Dat
 
 def top_category(rows: pd.DataFrame) -> pd.Series:
     """The first level of each row's category path."""
-    return category_prefix(rows["target"], levels=1)
+    return category_prefix(rows["target"], 1)
 
 
 def words_in_common(rows: pd.DataFrame) -> np.ndarray:

@@ -32,9 +32,7 @@ def group_draws(groups: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
         yield np.bincount(picks.ravel(), minlength=rows * groups).reshape(rows, groups).astype(np.float64)
 
 
-def resampled_sums(
-    values: np.ndarray, groups: np.ndarray, resamples: int = RESAMPLES, seed: int = 0
-) -> np.ndarray:
+def resampled_sums(values: np.ndarray, groups: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
     """Sums of the columns of `values` [n, k] over `resamples` bootstrap samples of the groups: float64
     [resamples, k].
 

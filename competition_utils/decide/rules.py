@@ -51,16 +51,12 @@ class ThresholdRule:
         Under `matched_rate` all rows of a language must be given at once, since they set its threshold.
         """
         codes, names = pd.factorize(pd.Series(languages, dtype="str"))
-        return np.array([self._threshold(name, scores[codes == code]) for code, name in enumerate(names)])[
-            codes
-        ]
+        return np.array([self._threshold(name, scores[codes == code]) for code, name in enumerate(names)])[codes]
 
     def _threshold(self, language: str, scores: np.ndarray) -> float:
         if language in self.by_language:
             return self.by_language[language]
-        return (
-            matched_threshold(scores, self.positive_rate) if self.unlabelled == MATCHED_RATE else self.common
-        )
+        return matched_threshold(scores, self.positive_rate) if self.unlabelled == MATCHED_RATE else self.common
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -74,8 +70,7 @@ def fit_single(labels: np.ndarray, scores: np.ndarray, languages: Sequence[str])
 
 
 def matched_threshold(scores: np.ndarray, positive_rate: float) -> float:
-    """The threshold that predicts the share of rows relevant nearest to `positive_rate` (0–1). `scores` [n]
-    in 0–1."""
+    """The threshold that predicts the share of rows relevant nearest to `positive_rate` (0–1). `scores` [n] in 0–1."""
     last, thresholds = cut_points(np.sort(scores)[::-1])
     return float(thresholds[np.abs((last + 1) / len(scores) - positive_rate).argmin()])
 
@@ -97,8 +92,7 @@ class LanguageCuts:
         self.count(np.ones(len(labels), dtype=np.int32))
 
     def count(self, weights: np.ndarray) -> None:
-        """Count each row `weights` [n] times (int, in the order of the labels given), as a bootstrap sample
-        does."""
+        """Count each row `weights` [n] times (int, in the order of the labels given), as a bootstrap sample does."""
         weights = weights[self._order].astype(np.int32)
         self.predicted = np.cumsum(self._belongs * weights, axis=1, dtype=np.int32)[:, self._last]
         self.hits = np.cumsum(self._belongs * (weights * self._labels), axis=1, dtype=np.int32)[:, self._last]
@@ -132,9 +126,7 @@ def fit_per_language(
     single = best_threshold(labels, scores)
     cuts = LanguageCuts(labels, scores, languages)
     by_language = dict(zip(cuts.names.tolist(), cuts.shrunk(prior_rows).tolist(), strict=True))
-    return ThresholdRule(
-        PER_LANGUAGE, single.threshold, single.positive_rate, by_language, prior_rows=prior_rows
-    )
+    return ThresholdRule(PER_LANGUAGE, single.threshold, single.positive_rate, by_language, prior_rows=prior_rows)
 
 
 def rule_from_dict(value: Mapping[str, Any]) -> ThresholdRule:

@@ -28,7 +28,7 @@ from competition_utils.decide.rules import (
     fit_single,
     matched_threshold,
 )
-from competition_utils.decide.thresholds import best_threshold
+from competition_utils.decide.thresholds import best_threshold, f1_curve
 from competition_utils.progress import progress
 
 FOLDS = 5
@@ -67,9 +67,7 @@ def f1_gain(
 
     The interval (95% by default) and the p-value are those of a paired bootstrap over `groups` int [n].
     """
-    labels, predictions, against = (
-        np.asarray(column, dtype=np.int64) for column in (labels, predictions, against)
-    )
+    labels, predictions, against = (np.asarray(column, dtype=np.int64) for column in (labels, predictions, against))
     both = np.column_stack([counts(labels, predictions), counts(labels, against)])
     sums = resampled_sums(both, groups, resamples, seed)
     differences = f1_from_counts(*sums[:, :3].T) - f1_from_counts(*sums[:, 3:].T)
@@ -78,8 +76,7 @@ def f1_gain(
 
 
 def grouped_folds(groups: np.ndarray, folds: int = FOLDS, seed: int = 0) -> np.ndarray:
-    """A fold from 0 up for each row, int64 [n]; rows of one group share theirs. `groups` int [n] from 0
-    up."""
+    """A fold from 0 up for each row, int64 [n]; rows of one group share theirs. `groups` int [n] from 0 up."""
     order = np.random.default_rng(seed).permutation(int(groups.max()) + 1)
     return order[groups] % folds
 
@@ -118,11 +115,10 @@ class RuleChoice:
 
 
 class _Nested:
-    """Fits without one fold (outer) or without two (inner); a pair of folds serves both of its outer
-    folds."""
+    """Fits without one fold (outer) or without two (inner); a pair of folds serves both of its outer folds."""
 
-    def __init__(self, labels, scores, languages, folds):
-        self.labels, self.scores, self.folds = np.asarray(labels), np.asarray(scores), folds
+    def __init__(self, labels: np.ndarray, scores: np.ndarray, languages: Sequence[str], folds: np.ndarray):
+        self.labels, self.scores, self.folds = labels, scores, folds
         self.codes, self.names = pd.factorize(pd.Series(languages, dtype="str"), sort=True)
         self.numbers = range(int(folds.max()) + 1)
 
@@ -137,15 +133,12 @@ class _Nested:
         cuts = LanguageCuts(self.labels[rows], self.scores[rows], self.names[self.codes[rows]])
         fitted = np.array([cuts.shrunk(prior) for prior in PRIOR_ROWS])
         common = best_threshold(self.labels[rows], self.scores[rows]).threshold
-        thresholds = np.full(
-            (len(PRIOR_ROWS), len(self.names)), common
-        )  # a language may be absent from these rows
+        thresholds = np.full((len(PRIOR_ROWS), len(self.names)), common)  # a language may be absent from these rows
         thresholds[:, np.searchsorted(self.names, cuts.names)] = fitted
         return thresholds
 
     def best_prior(self, outer: frozenset[int]) -> int:
-        """Index into PRIOR_ROWS with the best F1 over the folds that are not left out; among equals the
-        strongest."""
+        """Index into PRIOR_ROWS with the best F1 over the folds that are not left out; among equals the strongest."""
         sums = np.zeros((len(PRIOR_ROWS), 3))
         for inner in set(self.numbers) - outer:
             rows = self.folds == inner
@@ -181,7 +174,7 @@ def choose_rule(
     share a number). The strength of shrinkage is chosen within the inner folds. Raises UserError as
     `best_threshold` does.
     """
-    labels, scores = np.asarray(labels), np.asarray(scores)
+    labels, scores = np.asarray(labels, dtype=np.int64), np.asarray(scores)
     single = fit_single(labels, scores, languages)
     nested = _Nested(labels, scores, languages, grouped_folds(groups, seed=seed))
     thresholds = nested.outer_thresholds()
@@ -226,7 +219,7 @@ def choose_for_unlabelled(
     thresholds only, and flatter the model. `matched_rate` wins only if its gain is certain by query and by
     language.
     """
-    labels, scores = np.asarray(labels), np.asarray(scores)
+    labels, scores = np.asarray(labels, dtype=np.int64), np.asarray(scores)
     codes, names = pd.factorize(pd.Series(languages, dtype="str"), sort=True)
     if len(names) < 3:
         return UnlabelledChoice(COMMON, pd.DataFrame(), None, None)
@@ -251,7 +244,7 @@ def _left_out_table(labels, scores, codes, names, thresholds) -> pd.DataFrame:
         row = {
             "language": language,
             "rows": int(of.sum()),
-            "f1_own": best_threshold(labels[of], scores[of]).f1,
+            "f1_own": float(f1_curve(labels[of], scores[of]).f1.max()),
         }
         for name, each in thresholds.items():
             row[f"f1_{name}"] = f1_score(labels[of], scores[of] >= each[code])

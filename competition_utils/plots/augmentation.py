@@ -38,9 +38,7 @@ def positive_rates(rates: pd.DataFrame) -> Figure:
     for task, ax in zip(tasks, np.atleast_1d(axes), strict=True):
         part = rates.loc[task]
         place = np.arange(len(part))
-        ax.hlines(
-            place, part["positive rate before"], part["positive rate after"], color=style.COLOURS["neutral"]
-        )
+        ax.hlines(place, part["positive rate before"], part["positive rate after"], color=style.COLOURS["neutral"])
         ax.plot(part["positive rate before"], place, "o", color=style.COLOURS["neutral"], label="before")
         ax.plot(part["positive rate after"], place, "o", color=style.COLOURS["accent"], label="after")
         ax.set_yticks(place, part.index)
@@ -57,9 +55,7 @@ def translation_coverage(coverage: pd.DataFrame) -> Figure:
     tasks = coverage["task"].unique()
     figure, axes = style.new_figure(width=4.8 * len(tasks) + 1, height=3.8, cols=len(tasks))
     for task, ax in zip(tasks, np.atleast_1d(axes), strict=True):
-        shares = coverage[coverage["task"] == task].pivot(
-            index="language", columns="split", values="translated"
-        )
+        shares = coverage[coverage["task"] == task].pivot(index="language", columns="split", values="translated")
         place = np.arange(len(shares))
         splits = [split for split in ("train", "dev", "test") if split in shares]
         for number, split in enumerate(splits):

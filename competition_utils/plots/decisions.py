@@ -57,9 +57,7 @@ def f1_curves(tables: Mapping[str, pd.DataFrame], rules: Mapping[str, ThresholdR
         ax.plot(thresholds, recall, color=style.COLOURS["neutral"], lw=1.2, ls=":", label="recall")
         ax.plot(thresholds, f1, color=style.COLOURS["positive"], lw=2.4, label="F1")
         everything = float(curve.f1[-1])
-        ax.axhline(
-            everything, color=style.COLOURS["baseline"], lw=1, label=f"everything relevant {everything:.3f}"
-        )
+        ax.axhline(everything, color=style.COLOURS["baseline"], lw=1, label=f"everything relevant {everything:.3f}")
         best = float(curve.f1.max())
         ax.plot(rules[task].common, best, "o", ms=8, color=style.COLOURS["accent"], zorder=5)
         _threshold_line(ax, rules[task].common)
@@ -92,15 +90,11 @@ def thresholds_by_language(tables: Mapping[str, pd.DataFrame], rules: Mapping[st
     for ax, (task, table) in zip(axes, tables.items(), strict=True):
         table, at = table[::-1], np.arange(len(table))
         ax.hlines(at, table["low"], table["high"], color=style.COLOURS["seen"], lw=5, alpha=0.35)
-        ax.plot(
-            table["threshold"], at, "o", color=style.COLOURS["seen"], ms=7, label="threshold, 95% interval"
-        )
+        ax.plot(table["threshold"], at, "o", color=style.COLOURS["seen"], ms=7, label="threshold, 95% interval")
         ax.axvline(rules[task].common, color=style.COLOURS["accent"], lw=1.5, label="common threshold")
         names = [f"{name}  ({rows:,} rows)" for name, rows in table["rows"].items()]
         ax.set_yticks(at, names)
-        ax.set(
-            title=f"{task}: applied is {rules[task].name}", xlabel="threshold", ylim=(-0.7, len(table) - 0.3)
-        )
+        ax.set(title=f"{task}: applied is {rules[task].name}", xlabel="threshold", ylim=(-0.7, len(table) - 0.3))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
@@ -122,8 +116,7 @@ def rule_gains(gains: Mapping[str, Gain]) -> Figure:
 
 
 def calibration(reports: Mapping[str, CalibrationReport]) -> Figure:
-    """Reliability before and after the best calibration, on rows not used for fitting it, with intervals by
-    query."""
+    """Reliability before and after the best calibration, on rows not used for fitting it, with intervals by query."""
     figure, axes = _panels(list(reports), height=4.6)
     for ax, (task, report) in zip(axes, reports.items(), strict=True):
         ax.plot([0, 1], [0, 1], color=style.COLOURS["baseline"], lw=1, ls="--")
@@ -139,15 +132,10 @@ def calibration(reports: Mapping[str, CalibrationReport]) -> Figure:
 
 
 def f1_by_language(metrics: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """F1 of each language with its interval, coloured by whether train has labels of it, baselines drawn
-    beside."""
-    figure, axes = _panels(
-        list(metrics), height=1.9 + 0.36 * max(len(m["by_language"]) for m in metrics.values())
-    )
+    """F1 of each language with its interval, coloured by whether train has labels of it, baselines drawn beside."""
+    figure, axes = _panels(list(metrics), height=1.9 + 0.36 * max(len(m["by_language"]) for m in metrics.values()))
     for ax, (task, entry) in zip(axes, metrics.items(), strict=True):
-        languages = dict(
-            sorted(entry["by_language"].items(), key=lambda item: (item[1]["seen"], item[1]["f1"]))
-        )
+        languages = dict(sorted(entry["by_language"].items(), key=lambda item: (item[1]["seen"], item[1]["f1"])))
         for at, figures in enumerate(languages.values()):
             _language_row(ax, at, figures)
         ax.set_yticks(range(len(languages)), [f"{name}  ({f['rows']:,})" for name, f in languages.items()])
@@ -192,9 +180,7 @@ def precision_recall(tables: Mapping[str, pd.DataFrame], metrics: Mapping[str, M
                 recall, precision = _thin(recall, precision)
                 ax.plot(recall, precision, color=style.COLOURS[key], lw=2, label=name)
         entry = metrics[task]
-        ax.plot(
-            entry["recall"], entry["precision"], "o", ms=9, color=style.COLOURS["accent"], label="decision"
-        )
+        ax.plot(entry["recall"], entry["precision"], "o", ms=9, color=style.COLOURS["accent"], label="decision")
         title = f"{task}: average precision {entry['average_precision']:.3f}"
         ax.set(title=title, xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(floor, 1.005))
         ax.legend(loc="lower left")
@@ -210,18 +196,14 @@ def _equal_f1_lines(ax: Axes, floor: float) -> None:
         if visible.any():
             ax.plot(recall[visible], precision[visible], color="#D5D9DE", lw=0.9, zorder=0)
             end = (recall[visible][-1], precision[visible][-1])
-            ax.annotate(
-                f"F1 {f1} ", end, fontsize=7.5, color=style.COLOURS["neutral"], ha="right", va="bottom"
-            )
+            ax.annotate(f"F1 {f1} ", end, fontsize=7.5, color=style.COLOURS["neutral"], ha="right", va="bottom")
 
 
 def mistakes_by(tables: Mapping[str, pd.DataFrame], what: str) -> Figure:
     """The share of rows that are false alarms and missed, by `what`; {task: `confusion_by`'s table}."""
     figure, axes = _panels(list(tables), height=1.5 + 0.3 * max(map(len, tables.values())))
     for ax, (task, table) in zip(axes, tables.items(), strict=True):
-        table = table.assign(wrong=(table["false_alarms"] + table["missed"]) / table["rows"]).sort_values(
-            "wrong"
-        )
+        table = table.assign(wrong=(table["false_alarms"] + table["missed"]) / table["rows"]).sort_values("wrong")
         at = np.arange(len(table))
         alarms, missed = table["false_alarms"] / table["rows"], table["missed"] / table["rows"]
         ax.barh(at, alarms, color=style.COLOURS["negative"], label="false alarms", height=0.7)
@@ -235,25 +217,21 @@ def mistakes_by(tables: Mapping[str, pd.DataFrame], what: str) -> Figure:
 
 
 def similarity(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Mean score and positive rate by the words that query and target share; {task: `scores_by_similarity`'s
-    table}."""
+    """Mean score and positive rate by the words that query and target share; {task: `scores_by_similarity`'s table}."""
     figure, axes = _panels(list(tables), height=3.6)
     for ax, (task, table) in zip(axes, tables.items(), strict=True):
         at = np.arange(len(table))
         ax.bar(at - 0.2, table["score"], 0.38, color=style.COLOURS["neutral"], label="mean score")
-        ax.bar(
-            at + 0.2, table["positive_rate"], 0.38, color=style.COLOURS["positive"], label="share relevant"
-        )
+        ax.bar(at + 0.2, table["positive_rate"], 0.38, color=style.COLOURS["positive"], label="share relevant")
         ax.plot(at, table["f1"], "D", color=style.COLOURS["accent"], label="F1")
         ax.set_xticks(at, [f"{name}\n{rows:,} rows" for name, rows in table["rows"].items()])
-        ax.set(title=f"{task}: words of the query in the target", ylim=(0, 1))
+        ax.set(title=f"{task}: words of the query in the target", ylim=(0, 1.05))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
 def left_out_languages(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """The F1 to expect without labels: {title: table with one row a language left out and columns named
-    f1_…}."""
+    """The F1 to expect without labels: {title: table with one row a language left out and columns named f1_…}."""
     height = 1.6 + 0.36 * max(map(len, tables.values()))
     figure, axes = _panels(list(tables), height=height)
     for ax, (title, table) in zip(axes, tables.items(), strict=True):
@@ -265,9 +243,7 @@ def left_out_languages(tables: Mapping[str, pd.DataFrame]) -> Figure:
             ax.plot(table[name], at + offset, "o", color=colour, ms=6.5, label=label)
         ax.set_yticks(at, list(table.index))
         ax.set(title=title, xlabel="F1 on the language left out", ylim=(-0.7, len(table) - 0.3))
-    handles = {
-        label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-    }
+    handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
     return figure
 
@@ -275,7 +251,6 @@ def left_out_languages(tables: Mapping[str, pd.DataFrame]) -> Figure:
 def browsable(table: pd.DataFrame, caption: str) -> Styler:
     """A table that scrolls within a fixed height, with its head in sight; plain HTML, so it is there in
     headless runs."""
-    numbers = table.select_dtypes("float").columns
     box = {"display": "block", "max-height": "460px", "overflow": "auto", "width": "fit-content"}
     styles = [
         {"selector": "", "props": list(box.items())},
@@ -286,4 +261,4 @@ def browsable(table: pd.DataFrame, caption: str) -> Styler:
         {"selector": "caption", "props": [("text-align", "left"), ("font-weight", "bold")]},
         {"selector": "thead th", "props": [("position", "sticky"), ("top", "0"), ("background", "#F4F5F7")]},
     ]
-    return table.style.format(precision=3, subset=list(numbers)).set_caption(caption).set_table_styles(styles)
+    return table.style.format(precision=3, escape="html").set_caption(caption).set_table_styles(styles)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -33,6 +34,7 @@ def _in_order(codes: pd.Series) -> list[str]:
 
 
 def _say_empty(axes: Axes, message: str) -> None:
+    axes.figure.set_size_inches(7, 1)
     axes.set_axis_off()
     axes.text(0.5, 0.5, message, ha="center", va="center", transform=axes.transAxes)
 
@@ -56,7 +58,7 @@ def rows_by_language(found: pd.DataFrame) -> Figure:
         axes.set(title=f"{task}: rows by language (shaded: not in train)", ylabel="rows, log scale", yscale="log")
         axes.grid(axis="x", visible=False)
         axes.legend(ncols=3, loc="upper right")
-        axes.set_ylim(top=part["rows"].max() * 4)
+        axes.set_ylim(part["rows"].min() / 4, part["rows"].max() * 4)
     return figure
 
 
@@ -98,7 +100,8 @@ def lengths(found: pd.DataFrame, unit: str = "characters") -> Figure:
                 axes.plot(spread["p50"], place, "|", color="black", ms=8)
             axes.set_yticks(range(len(languages)), languages)
             axes.set(title=f"{task}: {unit} of the {field}", xlabel=unit, xlim=(0, None))
-    list(panels.values())[-1][0].legend(loc="lower right")
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper right", ncols=2)
     return figure
 
 
@@ -135,17 +138,9 @@ def category_treemap(found: pd.DataFrame) -> Figure:
         _name_area(axes, top, leaves, (x, y, width, height))
     axes.set(xlim=(0, 100), ylim=(0, 60), title="QC: rows of train by category (colour: positive rate)")
     axes.set_axis_off()
-    mappable = figure.colorbar(
-        _mappable(colours), ax=axes, shrink=0.6, label=f"positive rate (white: {whole:.2f}, all rows)"
-    )
-    mappable.outline.set_visible(False)
+    bar = ScalarMappable(norm=colours, cmap=_RATES)
+    figure.colorbar(bar, ax=axes, shrink=0.6, label=f"positive rate (white: {whole:.2f}, all rows)")
     return figure
-
-
-def _mappable(norm: TwoSlopeNorm):
-    from matplotlib.cm import ScalarMappable
-
-    return ScalarMappable(norm=norm, cmap=_RATES)
 
 
 def _name_area(axes: Axes, top: str, leaves: pd.DataFrame, area: tuple[float, float, float, float]) -> None:
@@ -154,7 +149,7 @@ def _name_area(axes: Axes, top: str, leaves: pd.DataFrame, area: tuple[float, fl
     if width < 7 or height < 4:
         return
     rate = leaves["positive"].sum() / leaves["rows"].sum()
-    fits = max(int(width * 0.95), 4)
+    fits = int(width / 0.72)
     name = top if len(top) <= fits else top[: fits - 1] + "…"
     box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.75}
     axes.text(x + 0.6, y + height - 0.6, f"{name}\n{rate:.2f}", va="top", fontsize=8, bbox=box)
@@ -165,7 +160,10 @@ def token_bars(found: pd.DataFrame, task: str) -> Figure:
     part = found[found["task"] == task]
     languages = _in_order(part["language"])
     figure, grid = _language_grid(len(languages), height=3.2)
-    whole = part["positive"].sum() / max(part["rows"].sum(), 1)
+    if not languages:
+        _say_empty(grid[0], f"no {task} rows")
+        return figure
+    whole = part["positive"].sum() / part["rows"].sum()
     colours = TwoSlopeNorm(whole, vmin=max(whole - 0.25, -0.01), vmax=min(whole + 0.25, 1.01))
     for axes, language in zip(grid, languages, strict=False):
         tokens = part[part["language"] == language].iloc[::-1]
@@ -174,7 +172,7 @@ def token_bars(found: pd.DataFrame, task: str) -> Figure:
         axes.set_yticks(range(len(tokens)), tokens["token"], fontsize=9)
         axes.set(title=f"{task} {language}", xlabel="rows of train")
         axes.grid(axis="y", visible=False)
-    figure.colorbar(_mappable(colours), ax=grid, shrink=0.6, label="positive rate")
+    figure.colorbar(ScalarMappable(norm=colours, cmap=_RATES), ax=grid, shrink=0.6, label="positive rate")
     return figure
 
 

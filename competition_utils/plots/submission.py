@@ -28,8 +28,8 @@ def positive_shares(decisions: Mapping[str, pd.DataFrame], split: str) -> Figure
         ax.plot(shares["valid"], place, "o", color=style.COLOURS["neutral"], label="validation")
         ax.plot(shares[split], place, "o", color=style.COLOURS["accent"], label=split)
         ax.set_yticks(place, shares.index)
-        ax.set(title=f"{task}: share called relevant", xlabel="share of rows", xlim=(0, 1))
-    panels[0].legend()
+        ax.set(title=f"{task}: share called relevant", xlabel="share of rows", xlim=(0, 1.03))
+    _legend(figure, panels[0])
     return figure
 
 
@@ -47,10 +47,15 @@ def score_histograms(decisions: Mapping[str, pd.DataFrame], split: str) -> Figur
         for threshold in table.loc[table["split"] == split, "threshold"].unique():
             ax.axvline(threshold, color=style.COLOURS["negative"], linestyle="--", linewidth=1)
         ax.set(title=f"{task}: scores and threshold", xlabel="score", ylabel="density", xlim=(0, 1))
-    panels[0].legend()
+    _legend(figure, panels[0])
     return figure
 
 
 def _panels(decisions: Mapping[str, pd.DataFrame]) -> tuple[Figure, list[Axes]]:
     figure, axes = style.new_figure(width=4.8 * len(decisions) + 1, height=4, cols=len(decisions))
     return figure, list(np.atleast_1d(axes))
+
+
+def _legend(figure: Figure, panel: Axes) -> None:
+    """One legend for all panels, beside them, where it hides nothing."""
+    figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=2)

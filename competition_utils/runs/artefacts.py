@@ -28,8 +28,7 @@ def find_run(name: str) -> Path:
 
 
 def artefact_reader(run: Path) -> Callable[..., pd.DataFrame]:
-    """A function `read(name, of=stage)` that gives a table of the run, as `Stage.read` does within a
-    stage."""
+    """A function `read(name, of=stage)` that gives a table of the run, as `Stage.read` does within a stage."""
 
     def read(name: str, of: str) -> pd.DataFrame:
         path = run / of / f"{name}.parquet"
@@ -41,8 +40,7 @@ def artefact_reader(run: Path) -> Callable[..., pd.DataFrame]:
 
 
 def mapping_of(text: str, where: str) -> dict[str, Any]:
-    """A mapping written as YAML on the command line, e.g. `{epochs: 1}`; raises UserError for anything
-    else."""
+    """A mapping written as YAML on the command line, e.g. `{epochs: 1}`; raises UserError for anything else."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:

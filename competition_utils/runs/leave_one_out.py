@@ -6,7 +6,7 @@ the language left out, as happens to the languages that only dev and test hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from competition_utils.data import folds
 from competition_utils.decide.metrics import basic_metrics, counts, f1_from_counts, f1_score
 from competition_utils.decide.resample import RESAMPLES, interval, query_groups, resampled_sums
 from competition_utils.decide.rules import matched_threshold
-from competition_utils.decide.thresholds import best_threshold
+from competition_utils.decide.thresholds import best_threshold, f1_curve
 from competition_utils.errors import UserError
 from competition_utils.models.base import RelevanceModel, new_model
 from competition_utils.progress import progress
@@ -53,22 +54,31 @@ class LeftOut:
         }
 
 
-def split_for(train: pd.DataFrame, language: str, with_augmentation: bool) -> tuple[pd.DataFrame, ...]:
-    """Rows to fit on, to validate on (fold 0 of the other languages) and to measure on (the language's
-    original rows).
+@dataclass(frozen=True)
+class LanguageSplit:
+    """Rows to fit on, to validate on (fold 0 of the other languages), and the original rows of the language
+    left out."""
 
-    Augmented rows serve to fit only, only outside fold 0, and not where their origin is a row of the language
-    left out, since its label would tell. Rows translated into that language from others stay: they are what
-    augmentation is for.
+    language: str
+    fit: pd.DataFrame
+    valid: pd.DataFrame
+    out: pd.DataFrame
+
+
+def language_splits(train: pd.DataFrame, with_augmentation: bool) -> Iterator[LanguageSplit]:
+    """A split for each language, from the masks of `data.folds.leave_one_language_out` over the original
+    rows.
+
+    Augmented rows serve to fit only, only outside fold 0, and only where their origin may be fitted on, since
+    a label tells whatever language it is told in. Rows translated into the language left out from others
+    stay: they are what augmentation is for.
     """
     original = train["source"] == "original"
-    origin_language = train["origin_id"].map(train[original].set_index("id")["language"])
-    other = origin_language != language
-    if not with_augmentation:
-        other &= original
-    valid = other & original & (train["fold"] == VALID_FOLD)
-    measured = original & (train["language"] == language)
-    return train[other & (train["fold"] != VALID_FOLD)], train[valid], train[measured]
+    for language, others, out in folds.leave_one_language_out(train[original]):
+        allowed = train["origin_id"].isin(train.loc[original, "id"][others])
+        validates = train["fold"] == VALID_FOLD
+        fit = train[allowed & ~validates & (with_augmentation | original)]
+        yield LanguageSplit(language, fit, train[allowed & validates & original], train[original][out])
 
 
 def leave_one_language_out(
@@ -87,16 +97,12 @@ def leave_one_language_out(
     `source`, `origin_id`.
     """
     languages = _languages(train)
+    splits = language_splits(train, with_augmentation)
     rows, measured = [], []
-    for language in progress(languages, what="languages left out", unit="fits"):
-        fit, valid, out = split_for(train, language, with_augmentation)
-        fitted = model()
-        fitted.fit(fit, valid, work_dir=work_dir / language, seed=seed)
-        valid_labels, valid_scores = valid["label"].to_numpy(np.int64), fitted.score(valid)
-        figures, predictions = _measure(out, fitted.score(out), valid_labels, valid_scores)
-        created = int(((fit["language"] == language) & (fit["source"] != "original")).sum())
-        rows.append({"language": language, **figures, "created_rows": created})
-        measured.append(out[["query", "label"]].assign(prediction=predictions))
+    for split in progress(splits, total=len(languages), what="languages left out", unit="fits"):
+        row, predictions = _fit_and_measure(split, model(), work_dir / split.language, seed)
+        rows.append(row)
+        measured.append(split.out[["query", "label"]].assign(prediction=predictions))
     pooled = pd.concat(measured, ignore_index=True)
     labels, predictions = pooled["label"].to_numpy(np.int64), pooled["prediction"].to_numpy(np.int64)
     sums = resampled_sums(counts(labels, predictions), query_groups(pooled["query"]), resamples, seed)
@@ -108,30 +114,33 @@ def _languages(train: pd.DataFrame) -> list[str]:
     absent = [name for name in ("label", "fold", "source", "origin_id") if name not in train]
     if absent:
         raise UserError(
-            f"leave-one-language-out: expected an augmented table, missing {', '.join(absent)}. "
-            f"Run stage augmentation."
+            f"leave-one-language-out: expected an augmented table, missing {', '.join(absent)}. Run stage augmentation."
         )
     languages = sorted(train.loc[train["source"] == "original", "language"].unique())
     if len(languages) < 2:
-        raise UserError(
-            f"leave-one-language-out: expected labels in two languages or more, found {len(languages)}."
-        )
+        raise UserError(f"leave-one-language-out: expected labels in two languages or more, found {len(languages)}.")
     return languages
 
 
-def _measure(out: pd.DataFrame, scores: np.ndarray, valid_labels: np.ndarray, valid_scores: np.ndarray):
-    """Figures on the language left out, and its predictions by the threshold of the others."""
-    labels, best = out["label"].to_numpy(np.int64), best_threshold(valid_labels, valid_scores)
+def _fit_and_measure(split: LanguageSplit, model: RelevanceModel, work_dir: Path, seed: int):
+    """The language's row of figures, and its predictions by the threshold of the others."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    model.fit(split.fit, split.valid, work_dir=work_dir, seed=seed)
+    best = best_threshold(split.valid["label"].to_numpy(np.int64), model.score(split.valid))
+    labels, scores = split.out["label"].to_numpy(np.int64), model.score(split.out)
     predictions = (scores >= best.threshold).astype(np.int64)
     figures = basic_metrics(labels, scores, predictions)
-    matched = matched_threshold(scores, best.positive_rate)
-    kept = {name: figures[name] for name in ("rows", "f1", "auc", "all_positive_f1")}
-    more = {
-        "f1_matched_rate": f1_score(labels, scores >= matched),
-        "f1_own": best_threshold(labels, scores).f1,
+    matched = scores >= matched_threshold(scores, best.positive_rate)
+    created = (split.fit["language"] == split.language) & (split.fit["source"] != "original")
+    row = {
+        "language": split.language,
+        **{name: figures[name] for name in ("rows", "f1", "auc", "all_positive_f1")},
+        "f1_matched_rate": f1_score(labels, matched),
+        "f1_own": float(f1_curve(labels, scores).f1.max()),
         "threshold": best.threshold,
+        "created_rows": int(created.sum()),
     }
-    return kept | more, predictions
+    return row, predictions
 
 
 def both_ways(
@@ -161,14 +170,28 @@ def comparison(ways: Sequence[LeftOut]) -> pd.DataFrame:
         f1 = pd.concat([way.by_language["f1"], pd.Series({"all languages": way.f1})])
         tables.append(f1.rename(f"f1_{suffix}"))
     rows = ways[0].by_language["rows"]
-    return pd.concat(
-        [pd.concat([rows, pd.Series({"all languages": rows.sum()})]).rename("rows"), *tables], axis=1
-    )
+    return pd.concat([pd.concat([rows, pd.Series({"all languages": rows.sum()})]).rename("rows"), *tables], axis=1)
 
 
-def leave_out_in_run(
-    run: Path, task: str, kind: str, settings: Mapping[str, Any], *, seed: int
-) -> list[LeftOut]:
+def expectations(tasks: Mapping[str, Sequence[LeftOut]], metrics: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """One row a task and way: `expected, low, high`, and `measured`, the F1 on the unseen languages of the
+    measured rows (NaN where there are none). `metrics` are the tasks' entries of metrics.json."""
+    rows = [
+        {
+            "task": task,
+            "augmented": way.with_augmentation,
+            "expected": way.f1,
+            "low": way.f1_interval[0],
+            "high": way.f1_interval[1],
+            "measured": metrics[task]["unseen_language_f1"],
+        }
+        for task, ways in tasks.items()
+        for way in ways
+    ]
+    return pd.DataFrame(rows, columns=["task", "augmented", "expected", "low", "high", "measured"])
+
+
+def leave_out_in_run(run: Path, task: str, kind: str, settings: Mapping[str, Any], *, seed: int) -> list[LeftOut]:
     """`both_ways` on the augmented train table of a run; writes `RUN/leave_one_language_out/{task}.json`."""
     folder = run / "leave_one_language_out"
     train = artefact_reader(run)(f"{task}_train", of="augmentation")

@@ -125,9 +125,7 @@ def test_every_text_has_a_translation_and_a_confidence_between_zero_and_one(text
 
 
 def rows(*triples):
-    return pd.DataFrame(
-        triples, columns=["language", "query", "text_language"], index=range(7, 7 + len(triples))
-    )
+    return pd.DataFrame(triples, columns=["language", "query", "text_language"], index=range(7, 7 + len(triples)))
 
 
 def test_table_gets_english_and_keeps_its_index(translator):

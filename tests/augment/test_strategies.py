@@ -12,9 +12,7 @@ from competition_utils.errors import DataError
 from competition_utils.tasks import QC
 
 
-def double_weight(
-    table, tools, *, factor: float = 2.0, only: str | None = None, folds: list[int] | None = None
-):
+def double_weight(table, tools, *, factor: float = 2.0, only: str | None = None, folds: list[int] | None = None):
     return table.assign(weight=table["weight"] * factor)
 
 
@@ -43,9 +41,7 @@ def test_a_step_gets_its_defaults_and_runs(tmp_path):
 
 def test_the_hash_follows_the_parameters_and_not_the_words(tmp_path):
     plain = load_strategy(written(tmp_path, "says: x\nsteps: [{step: double_weight}]\n", "a.yaml"))
-    said = load_strategy(
-        written(tmp_path, "says: y\nsteps: [{step: double_weight, factor: 2.0}]\n", "b.yaml")
-    )
+    said = load_strategy(written(tmp_path, "says: y\nsteps: [{step: double_weight, factor: 2.0}]\n", "b.yaml"))
     other = load_strategy(written(tmp_path, "says: x\nsteps: [{step: double_weight, factor: 3}]\n", "c.yaml"))
     assert plain.hash == said.hash != other.hash
 

@@ -32,9 +32,7 @@ def results():
     made["QC"].tables["train"] = add_rows(train, new, source="translated", step="expand_languages")
     reasons = pd.Series(["", "wrong script"], index=train.index)
     made["QC"].tools.refusals.add("expand_languages", reasons, train, before="query", after="target")
-    made["QC"].tools.similarities.append(
-        pd.DataFrame({"kind": ["positive", "easy"], "similarity": [0.8, 0.2]})
-    )
+    made["QC"].tools.similarities.append(pd.DataFrame({"kind": ["positive", "easy"], "similarity": [0.8, 0.2]}))
     return made
 
 

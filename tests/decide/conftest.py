@@ -23,12 +23,8 @@ def made_up_split(task, split, rows, languages, rng, shift=0.0):
     labels = (rng.random(rows) < 0.65).astype(np.int64)
     table = pd.DataFrame({"id": np.arange(1, rows + 1), "task": task, "language": np.array(languages)[codes]})
     words = rng.choice(THINGS, rows)
-    table["query"] = [
-        f"{word} {number}" for word, number in zip(words, rng.integers(0, rows // 3, rows), strict=True)
-    ]
-    table = table.assign(
-        query_en=rng.choice(["", "shoes red", "mug"], rows), target=rng.choice(TARGETS[task], rows)
-    )
+    table["query"] = [f"{word} {number}" for word, number in zip(words, rng.integers(0, rows // 3, rows), strict=True)]
+    table = table.assign(query_en=rng.choice(["", "shoes red", "mug"], rows), target=rng.choice(TARGETS[task], rows))
     table = table.assign(label=pd.array(labels, dtype="Int8"), source="original", origin_id=table["id"])
     log_odds = rng.normal(1.8 * labels - 0.4, 1.0) + shift * codes
     scores = table[["id", "task", "language"]].assign(score=(1 / (1 + np.exp(-log_odds))).astype(np.float32))
@@ -65,11 +61,11 @@ def reader(tables):
     return read
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_run():
     return made_up_run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def read_from():
     return reader

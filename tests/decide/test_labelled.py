@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from competition_utils.decide.labelled import category_prefix, category_seen, join_scores
+from competition_utils.decide.labelled import category_seen, join_scores
 from competition_utils.errors import DataError, UserError
 
 
@@ -31,9 +31,7 @@ def test_a_table_labelled_in_part_counts_as_unlabelled():
 
 
 def test_valid_may_hold_some_rows_of_train_only():
-    joined = join_scores(
-        scores_of([2], split="valid"), rows_of([1, 2, 3], label=[0, 1, 0]), "valid", "scores"
-    )
+    joined = join_scores(scores_of([2], split="valid"), rows_of([1, 2, 3], label=[0, 1, 0]), "valid", "scores")
     assert joined["id"].tolist() == [2]
 
 
@@ -67,22 +65,6 @@ def test_a_split_without_scores_is_refused():
 def test_a_missing_column_is_named():
     with pytest.raises(UserError, match="missing fold"):
         join_scores(scores_of([1]).drop(columns="fold"), rows_of([1]), "dev", "scores")
-
-
-@pytest.mark.parametrize(
-    ("path", "prefix"),
-    [
-        ("shoes,boots,ankle boots", "shoes,boots"),
-        ("shoes", "shoes"),
-        (
-            "automobiles, parts & accessories,car lights,signal lamp",
-            "automobiles, parts & accessories,car lights",
-        ),
-        ("food,food&fresh（spe）", "food,food&fresh（spe）"),
-    ],
-)
-def test_a_comma_within_a_name_does_not_end_a_level(path, prefix):
-    assert category_prefix(pd.Series([path])).tolist() == [prefix]
 
 
 def test_a_category_is_seen_where_train_has_its_first_two_levels():

@@ -89,9 +89,7 @@ def test_the_yardstick_is_told_beside_every_figure():
     table = decided().assign(linear_score=np.float32(0.5), linear_prediction=1)
     entry = evaluate(table, seen_languages=["en"], resamples=20)
     assert entry["linear_f1"] == pytest.approx(entry["all_positive_f1"])
-    assert all(
-        figures["linear_f1"] == figures["all_positive_f1"] for figures in entry["by_language"].values()
-    )
+    assert all(figures["linear_f1"] == figures["all_positive_f1"] for figures in entry["by_language"].values())
 
 
 def test_figures_are_split_by_category_and_source_where_these_are_known():

@@ -117,10 +117,17 @@ def test_a_gain_that_every_resample_shows_is_certain():
 def test_thresholds_of_languages_with_few_rows_are_less_sure():
     labels, scores, languages, groups = simulated(0, shift=0.5, rows=3000)
     keep = (languages != "fr") | (np.cumsum(languages == "fr") <= 60)
-    table = threshold_intervals(
-        labels[keep], scores[keep], languages[keep], groups[keep], prior_rows=10, resamples=60
-    )
+    table = threshold_intervals(labels[keep], scores[keep], languages[keep], groups[keep], prior_rows=10, resamples=60)
     assert ((table["low"] <= table["threshold"]) & (table["threshold"] <= table["high"])).mean() >= 0.8
     widths = table["high"] - table["low"]
     assert widths["fr"] > widths.drop("fr").median()
     assert table.loc["fr", "rows"] == 60
+
+
+def test_labels_of_one_byte_count_as_far_as_any():
+    labels, scores, languages, groups = simulated(3, shift=0.6)
+    narrow, wide = (
+        choose_rule(labels.astype(kind), scores, languages, groups, resamples=50) for kind in (np.int8, np.int64)
+    )
+    assert narrow.rule == wide.rule
+    assert narrow.f1 == wide.f1

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import f1_score
@@ -37,6 +37,7 @@ def test_the_curve_has_one_cut_for_each_distinct_score(pair):
     assert len(f1_curve(labels, scores).thresholds) == len(set(scores.tolist()))
 
 
+@settings(max_examples=40)
 @given(DIFFERING)
 def test_no_threshold_beats_the_best_one(pair):
     labels, scores = pair

@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = {"sample_rows": 600, "sample_dev_rows": 200, "sample_test_rows": 200, "model": "linear"}
 ARGUMENTS = [part for key, value in SMALL.items() for part in ("-p", f"{key}={value}")]
 
-pytestmark = [pytest.mark.xdist_group("end to end"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +39,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def start(name: str, *more: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "competition_utils", "run", "sample", "--name", name, *ARGUMENTS, *more]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="module")

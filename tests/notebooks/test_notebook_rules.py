@@ -51,9 +51,7 @@ def test_the_five_notebooks_are_collected_and_no_other():
 @every_notebook
 def test_cells_call_and_show_without_logic_of_their_own(notebook):
     for cell in code_cells(notebook):
-        found = [
-            type(node).__name__ for node in ast.walk(ast.parse(cell["source"])) if isinstance(node, LOGIC)
-        ]
+        found = [type(node).__name__ for node in ast.walk(ast.parse(cell["source"])) if isinstance(node, LOGIC)]
         assert not found, cell["source"]
 
 
@@ -74,9 +72,7 @@ def test_every_notebook_can_be_told_which_run_it_belongs_to(notebook):
 
 @every_notebook
 def test_there_is_one_title_and_it_comes_first(notebook):
-    titles = [
-        cell["source"].startswith("# ") for cell in read_notebook(notebook) if cell["cell_type"] == "markdown"
-    ]
+    titles = [cell["source"].startswith("# ") for cell in read_notebook(notebook) if cell["cell_type"] == "markdown"]
     assert titles[0] and sum(titles) == 1
 
 
@@ -87,9 +83,7 @@ def test_every_section_has_text_and_code(notebook):
 
 @every_notebook
 def test_every_figure_has_two_sentences_above_it_that_say_what_to_see(notebook):
-    with_figures = [
-        text for text, cells in sections(notebook) if any("save_figure" in cell for cell in cells)
-    ]
+    with_figures = [text for text, cells in sections(notebook) if any("save_figure" in cell for cell in cells)]
     assert with_figures
     assert [text for text in with_figures if sentences(text) < 2] == []
 

@@ -9,7 +9,7 @@ from competition_utils.models import base
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.runs import paths
 from competition_utils.runs.commands import leave_one_language_out as command
-from competition_utils.runs.leave_one_out import comparison, leave_one_language_out, split_for
+from competition_utils.runs.leave_one_out import comparison, expectations, language_splits, leave_one_language_out
 
 LANGUAGES = ["en", "es", "fr", "ja"]
 
@@ -43,7 +43,8 @@ def augmented_table(rows=400):
     number = np.arange(rows)
     original = pd.DataFrame({"id": number + 1, "language": np.array(LANGUAGES)[number % 4]})
     original = original.assign(
-        query=[f"q {i}" for i in (number // 4)], label=pd.array(number // 4 % 2, dtype="Int8")
+        query=[f"{of} {i}" for of, i in zip(original["language"], number // 4, strict=True)],
+        label=pd.array(number // 4 % 2, dtype="Int8"),
     )
     original = original.assign(fold=(number // 4) % 5, source="original", origin_id=original["id"])
     made = original[original["language"] == "en"].assign(language="fr", source="translated")
@@ -51,26 +52,31 @@ def augmented_table(rows=400):
     return pd.concat([original, made], ignore_index=True)
 
 
+def splits(table, with_augmentation):
+    return {split.language: split for split in language_splits(table, with_augmentation)}
+
+
 @pytest.mark.parametrize("with_augmentation", [True, False])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_label_of_the_language_left_out_is_fitted_on(language, with_augmentation):
     table = augmented_table()
-    fit, valid, out = split_for(table, language, with_augmentation)
+    split = splits(table, with_augmentation)[language]
     own = set(table.loc[(table["language"] == language) & (table["source"] == "original"), "id"])
-    assert not own & set(fit["origin_id"])
-    assert not own & set(valid["origin_id"])
-    assert set(out["id"]) == own
+    assert not own & set(split.fit["origin_id"])
+    assert not own & set(split.valid["origin_id"])
+    assert set(split.out["id"]) == own
 
 
 def test_rows_made_for_the_language_left_out_serve_to_fit_only_with_augmentation():
-    counts = [(split_for(augmented_table(), "fr", way)[0]["language"] == "fr").sum() for way in (False, True)]
-    assert counts == [0, 80]  # 100 translated from English, a fifth of them in the validation fold
+    fits = [splits(augmented_table(), way)["fr"].fit for way in (False, True)]
+    # 100 rows were translated from English, a fifth of them lies in the validation fold
+    assert [(fit["language"] == "fr").sum() for fit in fits] == [0, 80]
 
 
 def test_created_rows_never_validate_and_no_fold_is_on_both_sides():
-    fit, valid, _ = split_for(augmented_table(), "fr", with_augmentation=True)
-    assert set(valid["source"]) == {"original"}
-    assert not set(fit["fold"]) & set(valid["fold"])
+    split = splits(augmented_table(), with_augmentation=True)["fr"]
+    assert set(split.valid["source"]) == {"original"}
+    assert not set(split.fit["fold"]) & set(split.valid["fold"])
 
 
 def test_each_language_is_told_and_all_of_them_together(tmp_path):
@@ -99,10 +105,15 @@ def test_augmentation_is_compared_both_ways(tmp_path):
     table = comparison(ways)
     assert list(table) == ["rows", "f1_without augmentation", "f1_with augmentation"]
     assert table.index.tolist() == [*LANGUAGES, "all languages"]
-    assert (
-        table.loc["all languages", "f1_with augmentation"]
-        > table.loc["all languages", "f1_without augmentation"]
+    assert table.loc["all languages", "f1_with augmentation"] > table.loc["all languages", "f1_without augmentation"]
+
+
+def test_what_to_expect_stands_beside_what_was_measured(tmp_path):
+    told = leave_one_language_out(
+        augmented_table(), lambda: Oracle({}), work_dir=tmp_path, seed=0, with_augmentation=True, resamples=20
     )
+    table = expectations({"QC": [told]}, {"QC": {"unseen_language_f1": 0.8}})
+    assert table.loc[0, ["expected", "measured"]].tolist() == [told.f1, 0.8]
 
 
 def test_one_language_cannot_be_left_out(tmp_path):

@@ -16,12 +16,8 @@ EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_name", metavar="RUN", help="a run whose stage augmentation is finished")
     parser.add_argument("--task", default="all", help="QC, QI or all (default)")
-    parser.add_argument(
-        "--model", default="linear", help="kind of model: linear (default), encoder or decoder"
-    )
-    parser.add_argument(
-        "--settings", metavar="YAML", default="{}", help="settings of the model, e.g. '{epochs: 1}'"
-    )
+    parser.add_argument("--model", default="linear", help="kind of model: linear (default), encoder or decoder")
+    parser.add_argument("--settings", metavar="YAML", default="{}", help="settings of the model, e.g. '{epochs: 1}'")
     parser.add_argument("--seed", type=int, default=0)
 
 

@@ -9,7 +9,11 @@ HELP = "score pairs of a file with a fitted model"
 EXAMPLES = """\
   python -m competition_utils score --model papermill_runs/sample/finetune/QC/fold0 \\
       --input data/test_QC.txt --output scores.csv
-  (--output may end in .csv, .parquet or .txt/.jsonl; the columns are id, task, language, score)"""
+  accelerate launch --num_processes 4 -m competition_utils score --model … --input … --output …
+
+The input has the official fields, or the columns query and target. The output has id, task, language, score.
+Scores are kept by content in .cache/scores: after a kill the same command goes on where it ended.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from competition_utils.runs.score_file import score_file
 
-    rows, seconds = score_file(args.model, args.input, args.output, task=args.task, lexicon=args.lexicon)
-    print(f"{rows:,} pairs scored in {seconds:.1f} s ({rows / seconds:,.0f} pairs/s) → {args.output}")
+    done = score_file(args.model, args.input, args.output, task=args.task, lexicon=args.lexicon)
+    if done.written:
+        rate = done.rows / done.seconds
+        print(f"{done.rows:,} pairs scored in {done.seconds:.1f} s ({rate:,.0f} pairs/s) → {args.output}")
     return 0

@@ -1,0 +1,170 @@
+"""Rows in the languages that dev and test have and train lacks, in a controlled number.
+
+A row of train is translated: its query for both tasks, its title too for a share of QI. Label, target and
+fold stay.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from competition_utils.augment.gates import GATES, Gate, changed_number, lost_in_round_trip, low_confidence, refuse
+from competition_utils.augment.rows import add_rows, originals, sample_stratified
+from competition_utils.augment.tools import Tools
+from competition_utils.augment.translate import translate_rows
+from competition_utils.data.clean import split_levels
+from competition_utils.tasks import QC
+
+PIVOT = "en"
+TRIED = 1.6  # rows translated for one wanted, since gates refuse some
+
+
+def expand_languages(
+    table: pd.DataFrame,
+    tools: Tools,
+    *,
+    languages: list[str] | None = None,
+    rows_per_language: int | None = None,
+    cap: float = 0.5,
+    min_confidence: float = 0.8,
+    min_round_trip: float = 0.5,
+    weight: float = 1.0,
+) -> pd.DataFrame:
+    """Translate queries of train into other languages and append the rows.
+
+    Parameters
+    ----------
+    languages : those wanted; None means those that dev and test have and train lacks.
+    rows_per_language : None means as many as the languages of train have on average.
+    cap : most created rows, as a share of the original ones; what is wanted shrinks to fit.
+    min_confidence, min_round_trip : 0–1, of two of the gates; see `augment.gates`.
+
+    Rows are sampled so that labels, top categories (QC) and source languages keep their shares. A row whose
+    language the translator cannot turn into the wanted one goes over English. Its `query_en` is the new query
+    translated back, as a shopper's query in that language will be.
+    """
+    wanted = list(tools.new_languages) if languages is None else languages
+    translator = tools.translator
+    if translator is None or not wanted:
+        why = "there is no translator" if translator is None else "dev and test have no language that train lacks"
+        tools.notes.append(f"expand_languages made no rows: {why}")
+        return table
+    first = originals(table)
+    rows = _rows_per_language(first, len(wanted), rows_per_language, cap)
+    readable = _with_english(first, tools, min_confidence)
+    strata = _strata(readable, tools)
+    gates = GATES | {
+        "low confidence": low_confidence(min_confidence),
+        "lost in round trip": lost_in_round_trip(translator, min_round_trip),
+    }
+    for language in wanted:
+        if not translator.supports(PIVOT, language):
+            tools.notes.append(f"expand_languages: the translator does not know {PIVOT}→{language}")
+            continue
+        rng = tools.rng(f"expand {language}")
+        tried = sample_stratified(readable.join(strata), int(rows * TRIED), list(strata), rng)
+        made = _translate_queries(tried, language, gates, tools)
+        made = sample_stratified(made, rows, list(strata), rng).drop(columns=list(strata))
+        table = add_rows(table, made.assign(weight=np.float32(weight)), source="translated", step="expand_languages")
+    return table
+
+
+def translate_titles(
+    table: pd.DataFrame,
+    tools: Tools,
+    *,
+    share: float = 0.1,
+    min_confidence: float = 0.75,
+    weight: float = 1.0,
+) -> pd.DataFrame:
+    """For QI: rows whose English title is put into the language of the query.
+
+    `share` (0–1) of the rows of each language other than English get such a copy, labels in their proportion.
+    Most of a title's keywords must be known, hence the gate on confidence; brands and codes stay.
+    """
+    translator = tools.translator
+    if translator is None or tools.task.name == QC.name:
+        return table
+    for language in sorted(set(table["language"]) - {PIVOT}):
+        rows = table[(table["language"] == language) & (table["target"] != "")]
+        if not translator.supports(PIVOT, language):
+            continue
+        rng = tools.rng(f"titles {language}")
+        wanted = int(len(rows) * share)
+        tried = sample_stratified(rows, int(wanted * TRIED * 2), ["label"], rng)
+        texts, confidence = translator.translate(tried["target"].tolist(), PIVOT, language)
+        made = tried.assign(before=tried["target"], target=pd.array(texts, dtype="str"))
+        gates = GATES | {"low confidence": low_confidence(min_confidence)}
+        made = _let_in(made, "target", confidence, PIVOT, gates, tools, "translate_titles")
+        made = sample_stratified(made, wanted, ["label"], rng)
+        table = add_rows(
+            table, made.assign(weight=np.float32(weight)), source="translated_title", step="translate_titles"
+        )
+    return table
+
+
+def _rows_per_language(first: pd.DataFrame, languages: int, wanted: int | None, cap: float) -> int:
+    usual = len(first) // max(first["language"].nunique(), 1) if wanted is None else wanted
+    return min(usual, int(cap * len(first)) // languages)
+
+
+def _with_english(first: pd.DataFrame, tools: Tools, min_confidence: float) -> pd.DataFrame:
+    """Rows that can be read in English: `pivot` is their sure translation, or the query where it is
+    English.
+    """
+    done = translate_rows(first, tools.translator, target=PIVOT)
+    pairs = pd.DataFrame({"before": first["query"], "after": done["translated"]}).assign(source="", language=PIVOT)
+    sure = ~(done["confidence"] < min_confidence) & (done["translated"] != "") & ~changed_number(pairs)
+    english = (first["language"] == PIVOT) & (done["translated"] == "")
+    pivot = first["query"].where(english, done["translated"].where(sure, ""))
+    return first.assign(pivot=pivot)[lambda rows: rows["pivot"] != ""]
+
+
+def _strata(rows: pd.DataFrame, tools: Tools) -> pd.DataFrame:
+    strata = pd.DataFrame({"of_label": rows["label"], "of_language": rows["language"]}, index=rows.index)
+    if tools.task.name == QC.name:
+        strata["of_category"] = split_levels(rows["target"]).str[0].fillna("")
+    return strata
+
+
+def _translate_queries(rows: pd.DataFrame, language: str, gates: dict[str, Gate], tools: Tools) -> pd.DataFrame:
+    """Translated copies of `rows`, those that pass the gates."""
+    translator = tools.translator
+    direct = np.array([translator.supports(source, language) for source in rows["language"]], dtype=bool)
+    before = rows["query"].where(direct, rows["pivot"])
+    spoken = rows["language"].where(direct, PIVOT)
+    texts = pd.DataFrame({"query": before, "language": spoken}).assign(text_language=spoken)
+    done = translate_rows(texts, translator, target=language)
+    made = rows.assign(before=before, query=done["translated"])
+    made["confidence"] = done["confidence"].to_numpy()
+    made = _let_in(
+        made.assign(language=language), "query", made["confidence"], spoken, gates, tools, "expand_languages"
+    )
+    back = translate_rows(made[["query", "language"]], translator, target=PIVOT)["translated"]
+    made = made.assign(query_en=back)
+    if "text_language" in made:
+        made = made.assign(text_language=language, language_confidence=1.0)
+    return made.drop(columns="pivot")
+
+
+def _let_in(
+    made: pd.DataFrame,
+    column: str,
+    confidence: np.ndarray | pd.Series | None,
+    spoken: pd.Series | str,
+    gates: dict[str, Gate],
+    tools: Tools,
+    step: str,
+) -> pd.DataFrame:
+    """The rows that all gates let in, `gate` naming them; the others go into the book of refusals."""
+    pairs = made[["before", "language"]].assign(
+        after=made[column], source=spoken, confidence=1.0 if confidence is None else np.nan_to_num(confidence, nan=1.0)
+    )
+    different = pairs.drop_duplicates(["before", "after", "source", "language"])
+    reason = different.assign(reason=refuse(different, gates))
+    reasons = pairs.merge(reason, on=["before", "after", "source", "language"], how="left")["reason"].to_numpy()
+    reasons = pd.Series(reasons, index=made.index, dtype="str")
+    tools.refusals.add(step, reasons, made, before="before", after=column)
+    kept = made[reasons == ""]
+    return kept.assign(gate=", ".join(gates)).drop(columns=["before", "confidence"], errors="ignore")
