@@ -20,11 +20,12 @@ NO_FOLD = -1
 @dataclass(frozen=True)
 class CrossFit:
     """`scores`: `id, task, language, score, fold, split`; `history`: a row an evaluation, with its `fold`;
-    `notes`: sentences about the fits."""
+    `notes`: sentences about the fits; `fitted_on`: "joint" where one model was fitted for both tasks."""
 
     scores: pd.DataFrame
     history: pd.DataFrame
     notes: list[str]
+    fitted_on: str = ""
 
 
 def crossfit(

@@ -28,6 +28,9 @@ def learning_curves(history: pd.DataFrame) -> Figure:
             points = curve.dropna(subset=name)
             axis.plot(points["epoch"], points[name], color=colour, marker="o", label=f"{task}, fold {fold}")
         title, label = CURVES[name]
+        if name == "valid_auc":
+            axis.axhline(0.5, color=COLOURS["baseline"], linestyle=":", linewidth=1)
+            axis.annotate("chance", (1, 0.5), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
         axis.set(title=title, xlabel="epoch", ylabel=label)
         axis.legend()
     return figure

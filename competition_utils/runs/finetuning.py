@@ -48,7 +48,8 @@ def fit_yardstick(stage: Stage, task: str, fit_folds: Sequence[int], seed: int) 
 
 def histories(fits: Mapping[str, CrossFit]) -> pd.DataFrame:
     """All evaluations of all fits: `task, fold, epoch, loss, valid_auc` and what else the model kind tells."""
-    return pd.concat([fit.history.assign(task=name) for name, fit in fits.items()], ignore_index=True)
+    told = pd.concat([fit.history.assign(task=fit.fitted_on or name) for name, fit in fits.items()], ignore_index=True)
+    return told.drop_duplicates(ignore_index=True)
 
 
 def validation_rows(stage: Stage, fits: Mapping[str, CrossFit], yardstick: Mapping[str, CrossFit]) -> pd.DataFrame:
@@ -118,7 +119,7 @@ def _fit_jointly(stage: Stage, tables, model: str, settings, fit_folds, seed: in
     parts = {name: fit.scores[fit.scores["task"] == name].reset_index(drop=True) for name in tables}
     for name, scores in parts.items():
         stage.write(f"{name}_scores", scores)
-    return {name: replace(fit, scores=scores) for name, scores in parts.items()}
+    return {name: replace(fit, scores=scores, fitted_on="joint") for name, scores in parts.items()}
 
 
 def _fit(
