@@ -8,10 +8,11 @@ from tqdm import tqdm
 
 
 def progress(items: Iterable | None = None, *, total: int | None = None, what: str, unit: str = "rows") -> tqdm:
-    """A text bar that shows itself only when the work takes over two seconds.
+    """A text bar that shows itself only when the work takes over two seconds; within another bar, none.
 
-    Plain text on purpose: a widget leaves an executed notebook with an empty box.
+    Plain text on purpose: a widget leaves an executed notebook with an empty box, and nested bars a page of lines.
     """
+    inside_another = any(not bar.disable for bar in getattr(tqdm, "_instances", ()))
     return tqdm(
         items,
         total=total,
@@ -21,4 +22,5 @@ def progress(items: Iterable | None = None, *, total: int | None = None, what: s
         mininterval=1,
         leave=False,
         dynamic_ncols=True,
+        disable=inside_another,
     )

@@ -5,6 +5,7 @@ A missing prediction is a failure: it never becomes 0.
 
 from __future__ import annotations
 
+import csv
 import json
 import zipfile
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from competition_utils.data.files import read_table
+from competition_utils.data.files import inspect_file, raise_faults
 from competition_utils.errors import DataError, Fault, UserError
 from competition_utils.storage import appears_whole, write_text
 from competition_utils.tasks import TASKS, Task
@@ -38,9 +39,7 @@ def output_fields(task: Task) -> list[str]:
     return [name for name in task.fields if name != "task"] + ["prediction"]
 
 
-def write_submission(
-    folder: Path, decisions: Mapping[str, pd.DataFrame], sources: Mapping[str, Path]
-) -> None:
+def write_submission(folder: Path, decisions: Mapping[str, pd.DataFrame], sources: Mapping[str, Path]) -> None:
     """Write the files of a submission into `folder`.
 
     `decisions`: task name → `id, prediction` (0/1), `score` (0–1), one row an id of the source, in any order.
@@ -53,7 +52,8 @@ def write_submission(
         answered = _answered(task, _source_rows(source, task), decisions[name], source)
         write_text(folder / lines_name(task), _as_lines(answered[output_fields(task)]))
         with appears_whole(folder / csv_name(task)) as beside:
-            answered.to_csv(beside, index=False, lineterminator="\n")
+            # All text quoted: unquoted, a carriage return in a title would end the row.
+            answered.to_csv(beside, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     _write_zip(folder, [lines_name(TASKS[name]) for name in sources])
 
 
@@ -70,10 +70,10 @@ def export_submission(made: Path, folder: Path) -> None:
 
 def _source_rows(path: Path, task: Task) -> pd.DataFrame:
     """`id, language, origin_query` and the target under its official name; a null target is None."""
-    table = read_table(path, task, split="test").rename(columns={"origin_target": task.target_field})
-    rows = table[output_fields(task)[:-1]].copy()
-    rows[task.target_field] = _none_for_missing(rows[task.target_field])
-    return rows
+    report = inspect_file(path, task)  # and not read_table: what is odd in the file was told by stage eda
+    raise_faults([report])
+    rows = report.table.rename(columns={"origin_target": task.target_field})[output_fields(task)[:-1]]
+    return rows.assign(**{task.target_field: _none_for_missing(rows[task.target_field])})
 
 
 def _none_for_missing(column: pd.Series) -> pd.Series:
@@ -92,9 +92,7 @@ def _answered(task: Task, rows: pd.DataFrame, decisions: pd.DataFrame, source: P
             "Run stage threshold_tuning for this split again.",
         )
     answers = answers.set_index("id").loc[rows["id"].to_numpy()]
-    return rows.assign(
-        prediction=answers["prediction"].to_numpy(dtype=np.int8), score=answers["score"].to_numpy()
-    )
+    return rows.assign(prediction=answers["prediction"].to_numpy(dtype=np.int8), score=answers["score"].to_numpy())
 
 
 def _faults_of_answers(ids: pd.Series, answers: pd.DataFrame, where: str) -> list[Fault]:
@@ -148,23 +146,40 @@ def check_submission(path: Path | str, sources: Mapping[str, Path]) -> list[Faul
     return faults
 
 
+def verified(folder: Path, sources: Mapping[str, Path]) -> pd.DataFrame:
+    """The files of a submission that passes its check: `file, rows, share relevant, bytes`; else DataError."""
+    faults = check_submission(folder, sources)
+    if faults:
+        raise DataError(f"{folder}: not ready to upload", faults, "Write the submission again.")
+    tasks = [TASKS[name] for name in sources]
+    told = []
+    for task in tasks:
+        predictions = pd.read_csv(folder / csv_name(task))["prediction"]
+        files = [folder / lines_name(task), folder / csv_name(task)]
+        told += [(file.name, len(predictions), predictions.mean(), file.stat().st_size) for file in files]
+    told.append((ZIP_NAME, np.nan, np.nan, (folder / ZIP_NAME).stat().st_size))
+    table = pd.DataFrame(told, columns=["file", "rows", "share relevant", "bytes"])
+    return table.astype({"rows": "Int64"})
+
+
+def first_lines(folder: Path, count: int = 3) -> str:
+    """The first lines of each `submit_*.txt` in a folder, as they are."""
+    texts = [path.read_text(encoding="utf-8").split("\n") for path in sorted(folder.glob("submit_*.txt"))]
+    return "\n\n".join("\n".join(lines[:count]) for lines in texts)
+
+
 def _read_folder(folder: Path, tasks: list[Task]) -> tuple[dict[str, bytes], list[Fault]]:
     wanted = [name for task in tasks for name in (lines_name(task), csv_name(task))] + [ZIP_NAME]
-    faults = [
-        Fault("missing file", str(folder / name), "none") for name in wanted if not (folder / name).is_file()
-    ]
+    faults = [Fault("missing file", str(folder / name), "none") for name in wanted if not (folder / name).is_file()]
     contents = {
-        task.name: (folder / lines_name(task)).read_bytes()
-        for task in tasks
-        if (folder / lines_name(task)).is_file()
+        task.name: (folder / lines_name(task)).read_bytes() for task in tasks if (folder / lines_name(task)).is_file()
     }
     if (folder / ZIP_NAME).is_file():
         zipped, zip_faults = _read_zip(folder / ZIP_NAME, tasks)
         faults += zip_faults
         differ = [name for name in contents if zipped.get(name, contents[name]) != contents[name]]
         faults += [
-            Fault("zip content", f"{ZIP_NAME}/{lines_name(TASKS[name])}", "not the file beside it")
-            for name in differ
+            Fault("zip content", f"{ZIP_NAME}/{lines_name(TASKS[name])}", "not the file beside it") for name in differ
         ]
     return contents, faults + _check_csv(folder, tasks, contents)
 
@@ -179,9 +194,7 @@ def _check_csv(folder: Path, tasks: list[Task], contents: Mapping[str, bytes]) -
         table = pd.read_csv(path, usecols=["id", "prediction"])
         lines = pd.DataFrame(_parsed(contents[task.name])[0], columns=["id", "prediction"])
         if not table.astype(object).equals(lines.astype(object)):
-            faults.append(
-                Fault("CSV differs", path.name, f"other ids or predictions than {lines_name(task)}")
-            )
+            faults.append(Fault("CSV differs", path.name, f"other ids or predictions than {lines_name(task)}"))
     return faults
 
 
@@ -196,9 +209,7 @@ def _read_zip(path: Path, tasks: list[Task]) -> tuple[dict[str, bytes], list[Fau
     missing = [name for name in names if name not in found]
     extra = [name for name in found if name not in names]
     faults = [Fault("zip content", path.name, f"no {name}") for name in missing]
-    return contents, faults + [
-        Fault("zip content", path.name, f"{name} does not belong there") for name in extra
-    ]
+    return contents, faults + [Fault("zip content", path.name, f"{name} does not belong there") for name in extra]
 
 
 def _parsed(content: bytes) -> tuple[list[dict], list[tuple[int, str]]]:
@@ -245,9 +256,7 @@ def _check_ids(found: pd.Series, wanted: pd.Series, where: str) -> list[Fault]:
     faults = [Fault("row without a prediction", where, f"id {i}") for i in wanted[~wanted.isin(found)]]
     checks = {"id that the source does not have": ~found.isin(wanted), "id given twice": found.duplicated()}
     for kind, wrong in checks.items():
-        faults += [
-            Fault(kind, f"{where}:{place + 1}", f"id {value}") for place, value in found[wrong].items()
-        ]
+        faults += [Fault(kind, f"{where}:{place + 1}", f"id {value}") for place, value in found[wrong].items()]
     return faults
 
 

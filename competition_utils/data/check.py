@@ -70,7 +70,7 @@ def check_folder(folder: Path | str) -> FolderReport:
     train = {path for (_, split), path in official.items() if split == "train"}
     ignored = {}
     for path in sorted(path for path in folder.iterdir() if path.is_file() and path not in tasks):
-        task = _task_of(path)
+        task = task_of(path)
         if path.name.removesuffix(".gz") in {found.name for found in tasks}:
             ignored[path.name] = "its unzipped twin is read instead"
         elif path == find_lexicon(folder):
@@ -81,9 +81,7 @@ def check_folder(folder: Path | str) -> FolderReport:
             tasks[path] = task
     if not tasks:
         expected = ", ".join(task.file_name(split) for task, split in official)
-        raise UserError(
-            f"data folder: expected some of {expected} (or .gz) in {folder}; none of them is there."
-        )
+        raise UserError(f"data folder: expected some of {expected} (or .gz) in {folder}; none of them is there.")
     files = (summarise(inspect_file(path, task, need_label=path in train)) for path, task in tasks.items())
     absent = tuple(task.file_name(split) for (task, split), path in official.items() if path is None)
     return FolderReport(folder, tuple(files), absent, ignored)
@@ -92,9 +90,7 @@ def check_folder(folder: Path | str) -> FolderReport:
 def summarise(report: FileReport) -> FileSummary:
     """The figures of one file; rows with a fault count as rows and as faults, and nowhere else."""
     table = report.table
-    labels = (
-        table["label"].astype("float64") if "label" in table else pd.Series(float("nan"), index=table.index)
-    )
+    labels = table["label"].astype("float64") if "label" in table else pd.Series(float("nan"), index=table.index)
     by_language = labels.groupby(table["language"].to_numpy()).agg(["size", "mean"])
     pairs = table.groupby(["origin_query", "origin_target"], dropna=False, sort=False).ngroup()
     sides = labels.groupby(pairs.to_numpy()).agg(["min", "max"])
@@ -104,9 +100,7 @@ def summarise(report: FileReport) -> FileSummary:
         rows=report.rows,
         labelled="label" in table,
         positive_rate=labels.mean(),
-        languages=by_language.rename_axis("language")
-        .set_axis(["rows", "positive_rate"], axis=1)
-        .reset_index(),
+        languages=by_language.rename_axis("language").set_axis(["rows", "positive_rate"], axis=1).reset_index(),
         null_targets=int(table["origin_target"].isna().sum()),
         duplicate_ids=sum(fault.kind == "duplicate id" for fault in report.faults),
         duplicate_pairs=int(pairs.duplicated().sum()),
@@ -116,15 +110,16 @@ def summarise(report: FileReport) -> FileSummary:
     )
 
 
-def _task_of(path: Path) -> Task | None:
+def task_of(path: Path) -> Task | None:
     """The task whose fields a file's first readable rows have; None for any other file."""
     if not path.name.endswith(SUFFIXES):
         return None
-    fields = set(_fields(path))
+    fields = set(fields_of(path))
     return next((task for task in TASKS.values() if fields >= set(task.fields)), None)
 
 
-def _fields(path: Path) -> list[str]:
+def fields_of(path: Path) -> list[str]:
+    """The names of the fields or columns that a file's first readable row has; [] where there is none."""
     if ".parquet" in path.suffixes:
         try:
             return pyarrow.parquet.read_schema(path).names

@@ -10,7 +10,6 @@ import html
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
 from unicodedata import normalize
 
 import numpy as np
@@ -62,9 +61,7 @@ _NOT_KEPT = re.compile(rf"(?:(?!{_KEPT_FROM_NFKC}).)+", re.DOTALL)
 
 
 def _nfkc(texts: pa.Array) -> pa.Array:
-    around = _where(
-        _KEPT_FROM_NFKC, lambda text: _NOT_KEPT.sub(lambda part: normalize("NFKC", part[0]), text)
-    )
+    around = _where(_KEPT_FROM_NFKC, lambda text: _NOT_KEPT.sub(lambda part: normalize("NFKC", part[0]), text))
     spared = pc.match_substring_regex(texts, _KEPT_FROM_NFKC)
     return pc.if_else(spared, around(texts), pc.utf8_normalize(texts, "NFKC"))
 
@@ -146,20 +143,18 @@ _PLAIN_CHARACTER = r"[A-Za-z0-9.'()+/&!?#$@-]"
 _PLAIN_TEXT = rf"^(?:{_PLAIN_CHARACTER},? ?)*{_PLAIN_CHARACTER}$"
 
 
-def select_rules(names: Iterable[str] | Literal["all"]) -> list[Rule]:
-    """Rules by name, in the order in which they work; UserError for a name that no rule has."""
-    if names == "all":
-        return list(RULES.values())
+def select_rules(names: Iterable[str]) -> list[Rule]:
+    """Rules by name, in the order in which they work; ("all",) for all; UserError for a name that no rule has."""
     wanted = list(names)
+    if wanted == ["all"]:
+        return list(RULES.values())
     if unknown := [name for name in wanted if name not in RULES]:
         found, known = ", ".join(unknown), ", ".join(RULES)
-        raise UserError(f"cleaning rules: expected names out of {known}; found {found}. Correct the name.")
+        raise UserError(f"cleaning rules: expected all, or names out of {known}; found {found}. Correct the name.")
     return [rule for rule in RULES.values() if rule.name in wanted]
 
 
-def clean_table(
-    table: pd.DataFrame, task: Task, rules: Iterable[str] | Literal["all"] = "all"
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def clean_table(table: pd.DataFrame, task: Task, rules: Iterable[str] = ("all",)) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The table with `query` and `target` added, and what each rule did.
 
     `query` and `target` are `origin_query` and `origin_target` after the rules, "" for a null target; the
@@ -223,7 +218,8 @@ def _apply(rule: Rule, texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
 
 
 def _is_blank(texts: pa.Array) -> pa.Array:
-    return pc.match_substring_regex(texts, r"^[\s\p{Z}]*$")
+    """bool: nothing in the text can be seen."""
+    return pc.match_substring_regex(texts, r"^[\s\p{Z}\p{C}]*$")
 
 
 def _mask(places: np.ndarray, size: int) -> pa.Array:

@@ -49,11 +49,9 @@ class FileReport:
         """
         raise_faults([self], allow)
         left_out = pd.Series([fault.kind for fault in self.faults], dtype="str").value_counts()
-        notes = [f"left out as allowed: {count:,} × {kind}" for kind, count in left_out.items()] + list(
-            self.notes
-        )
+        notes = [f"left out as allowed: {count:,} × {kind}" for kind, count in left_out.items()] + list(self.notes)
         if notes:
-            warnings.warn(f"{self.path.name}: " + "; ".join(notes), DataWarning, stacklevel=2)
+            warnings.warn(f"{self.path.name}: " + "; ".join(notes), DataWarning, stacklevel=3)
         return self.table
 
 
@@ -61,12 +59,8 @@ def raise_faults(reports: Iterable[FileReport], allow: Collection[str] = ()) -> 
     """Raise one DataError for all faults of all reports, but for the kinds in `allow`."""
     unknown = sorted(set(allow) - ROW_FAULTS.keys())
     if unknown:
-        raise UserError(
-            f"allowed faults: expected some of {', '.join(ROW_FAULTS)}; found {', '.join(unknown)}."
-        )
-    faulty = {
-        report.path: [fault for fault in report.faults if fault.kind not in allow] for report in reports
-    }
+        raise UserError(f"allowed faults: expected some of {', '.join(ROW_FAULTS)}; found {', '.join(unknown)}.")
+    faulty = {report.path: [fault for fault in report.faults if fault.kind not in allow] for report in reports}
     faulty = {path: faults for path, faults in faulty.items() if faults}
     if faulty:
         headline = f"Faults in {', '.join(map(str, faulty))}:"
@@ -111,9 +105,7 @@ def inspect_file(path: Path | str, task: Task, *, need_label: bool = False) -> F
         return FileReport(path, task, pd.DataFrame(columns=list(COLUMNS)), 0, (fault,), ())
     batch = join_batches([check_rows(rows, task, path.name) for rows in read_rows(path, task)])
     table = batch.table.to_pandas(types_mapper={pa.int8(): pd.Int8Dtype()}.get)
-    extras = {
-        name if name not in COLUMNS else f"{name} (extra)": values for name, values in batch.extras.items()
-    }
+    extras = {name if name not in COLUMNS else f"{name} (extra)": values for name, values in batch.extras.items()}
     table = table.assign(**{name: _plain_column(values) for name, values in extras.items()})
     faults = _faults_across_rows(table, batch.places, path.name, need_label)
     if not (batch.rows or batch.faults):
@@ -150,17 +142,9 @@ def _faults_across_rows(
     again = np.flatnonzero(table["id"].duplicated())
     if len(again):
         first = pd.Series(places).groupby(table["id"]).transform("first")
-        faults = [
-            (
-                row,
-                Fault(
-                    "duplicate id",
-                    f"{name}:{places[row]}",
-                    f"id {table['id'][row]}, first on line {first[row]}",
-                ),
-            )
-            for row in again
-        ]
+        found = [f"id {table['id'][row]}, first on line {first[row]}" for row in again]
+        where = [f"{name}:{places[row]}" for row in again]
+        faults = [(row, Fault("duplicate id", *told)) for row, *told in zip(again, where, found, strict=True)]
     unlabelled = np.flatnonzero(table["label"].isna())
     if 0 < len(unlabelled) < len(table):
         found = f"no label, as in {len(unlabelled):,} of {len(table):,} rows"
@@ -214,9 +198,7 @@ def read_folder(
     if not present:
         raise UserError(f"data folder: expected {expected} (or .gz) in {folder}; none of them is there.")
     reports = {
-        (task.name, split): inspect_file(
-            path or folder / task.file_name(split), task, need_label=split == "train"
-        )
+        (task.name, split): inspect_file(path or folder / task.file_name(split), task, need_label=split == "train")
         for (task, split), path in paths.items()
         if task.name in present
     }
@@ -257,9 +239,7 @@ def write_table(path: Path | str, table: pd.DataFrame, task: Task, extra_columns
         _write_bytes(path, json_lines(columns))
 
 
-def write_json_lines(
-    path: Path | str, table: pd.DataFrame, task: Task, extra_columns: Sequence[str] = ()
-) -> None:
+def write_json_lines(path: Path | str, table: pd.DataFrame, task: Task, extra_columns: Sequence[str] = ()) -> None:
     """Write a table as official JSON lines, whole or not at all; zipped where the name ends in `.gz`."""
     _write_bytes(Path(path), json_lines(official_columns(table, task, extra_columns)))
 

@@ -77,12 +77,8 @@ def make_folds(
     _check_labels(table)
     groups = fold_groups(table, task, prefix_depth=prefix_depth, max_share=1 / n_folds)
     if len(groups.sizes) < n_folds:
-        fault = Fault(
-            "too few groups", f"{task.name} train", f"{len(groups.sizes)} groups for {n_folds} folds"
-        )
-        raise DataError(
-            "folds: expected a group for each fold at least", [fault], "Use fewer folds or more rows."
-        )
+        fault = Fault("too few groups", f"{task.name} train", f"{len(groups.sizes)} groups for {n_folds} folds")
+        raise DataError("folds: expected a group for each fold at least", [fault], "Use fewer folds or more rows.")
     strata, _ = group_codes(table["language"], table["label"].astype("int64"))
     folds, bound = _deal(groups.codes, strata, n_folds, np.random.default_rng(seed))
     check_no_leak(table, folds, groups.codes)
@@ -98,9 +94,7 @@ def fold_groups(table: pd.DataFrame, task: Task, *, prefix_depth: int = 2, max_s
     notes = []
     for depth in range(prefix_depth, deepest + 1):
         prefixes, n_prefixes = group_codes(category_prefix(table["target"], depth))
-        groups = Groups(
-            _connected(queries, n_queries, prefixes, n_prefixes), f"query and {depth} levels", tuple(notes)
-        )
+        groups = Groups(_connected(queries, n_queries, prefixes, n_prefixes), f"query and {depth} levels", tuple(notes))
         share = groups.sizes.max() / len(table)
         if share <= max_share:
             return groups
@@ -123,9 +117,7 @@ def _connected(queries: np.ndarray, n_queries: int, prefixes: np.ndarray, n_pref
     return np.unique(component[queries], return_inverse=True)[1].astype(np.int64)
 
 
-def _deal(
-    groups: np.ndarray, strata: np.ndarray, n_folds: int, rng: np.random.Generator
-) -> tuple[np.ndarray, float]:
+def _deal(groups: np.ndarray, strata: np.ndarray, n_folds: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """Folds of the rows, and the bound on a cell's distance from balance.
 
     Groups with the same rows per stratum are interchangeable, so they are shuffled and dealt out evenly; only
@@ -199,9 +191,7 @@ def _place_greedily(matrix: np.ndarray, n_folds: int) -> tuple[np.ndarray, float
 def _report(
     table: pd.DataFrame, folds: np.ndarray, groups: Groups, bound: float, n_folds: int, seed: int
 ) -> FoldReport:
-    cells = pd.DataFrame(
-        {"language": table["language"], "label": table["label"].astype("int64"), "fold": folds}
-    )
+    cells = pd.DataFrame({"language": table["language"], "label": table["label"].astype("int64"), "fold": folds})
     wide = cells.groupby(["language", "label", "fold"]).size().unstack("fold", fill_value=0)
     balance = wide.reindex(columns=range(n_folds), fill_value=0).stack().rename("rows").reset_index()
     total = balance.groupby(["language", "label"])["rows"].transform("sum")
@@ -227,9 +217,7 @@ def check_no_leak(table: pd.DataFrame, folds: np.ndarray, groups: np.ndarray) ->
     `table` lends its `id` to the message.
     """
     ids, folds = table["id"].to_numpy(), np.asarray(folds)
-    faults = [
-        Fault("row without a fold", f"id {ids[row]}", str(folds[row])) for row in np.flatnonzero(folds < 0)
-    ]
+    faults = [Fault("row without a fold", f"id {ids[row]}", str(folds[row])) for row in np.flatnonzero(folds < 0)]
     by_group = pd.Series(folds).groupby(np.asarray(groups))
     lowest, highest = by_group.transform("min").to_numpy(), by_group.transform("max").to_numpy()
     leaking = pd.DataFrame({"id": ids, "group": groups, "low": lowest, "high": highest})[lowest != highest]

@@ -84,8 +84,9 @@ _LINGUA_WEIGHT = 1.5
 _WORD_WEIGHT = 0.5
 _TAG_TRUST = 0.95
 _ENGLISH_TAG_TRUST = 0.86  # COMPETITION.md: about 14% of the rows tagged en hold another language
+_BRAND_UNLESS = 0.9  # Latin letters under a tag of another script are a brand, unless a language is that sure
 _WORDS_DECIDE = np.log(100.0)  # odds of the best language against the next; lingua is not asked beyond
-_VERSION = 1  # a part of the cache's key: raise it when the evidence changes
+_VERSION = 2  # a part of the cache's key: raise it when the evidence changes
 
 
 def language_name(code: str) -> str:
@@ -102,9 +103,7 @@ def scripts_of(texts: pd.Series) -> pd.DataFrame:
 
 def _count_scripts(texts: pa.Array) -> np.ndarray:
     """int64 [texts, scripts]"""
-    return np.stack(
-        [pc.count_substring_regex(texts, letter).to_numpy() for letter in SCRIPTS.values()], axis=1
-    )
+    return np.stack([pc.count_substring_regex(texts, letter).to_numpy() for letter in SCRIPTS.values()], axis=1)
 
 
 def detect(
@@ -166,8 +165,11 @@ def _detect_different(pairs: pd.DataFrame, *, tag_prior: bool) -> pd.DataFrame:
     odds = np.exp(log_odds - log_odds.max(axis=1, keepdims=True))
     language = np.array(_LATIN_CODES)[odds.argmax(axis=1)]
     confidence = odds.max(axis=1) / odds.sum(axis=1)
-    language = np.where(wordless[place], UNDETERMINED, language)
-    confidence = np.where(wordless[place], 0, confidence)
+    unsure = wordless[place] | (
+        _is_foreign_to_latin(pairs["tag"]) & (confidence < _BRAND_UNLESS) if tag_prior else False
+    )
+    language = np.where(unsure, UNDETERMINED, language)
+    confidence = np.where(unsure, 0, confidence)
     decided = by_script[place] != ""
     language = np.where(decided, by_script[place], language)
     confidence = np.where(decided, script_share[place], confidence)
@@ -210,6 +212,11 @@ def _log_prior(tags: pd.Series) -> np.ndarray:
     return np.log(np.where(own, trust[:, None], np.where(own.any(axis=1), others, 1.0)[:, None]))
 
 
+def _is_foreign_to_latin(tags: pd.Series) -> np.ndarray:
+    """bool: the tag's language is not written in Latin letters."""
+    return tags.isin([code for code in LANGUAGES if code not in _LATIN_CODES]).to_numpy()
+
+
 @cache
 def _lingua():
     # Imported only when wanted: the extension and its models take half a gigabyte.
@@ -226,9 +233,7 @@ def _ask_lingua(texts: list[str], chunk: int = 20_000) -> np.ndarray:
     with progress(total=len(texts), what="detecting languages", unit="queries") as bar:
         for start in range(0, len(texts), chunk):
             rows = _lingua().compute_language_confidence_values_in_parallel(texts[start : start + chunk])
-            places = {
-                value.language: iso.index(value.language.iso_code_639_1.name.lower()) for value in rows[0]
-            }
+            places = {value.language: iso.index(value.language.iso_code_639_1.name.lower()) for value in rows[0]}
             columns = [[places[value.language] for value in row] for row in rows]
             values = [[value.value for value in row] for row in rows]
             np.put_along_axis(confidence[start : start + chunk], np.array(columns), np.array(values), axis=1)

@@ -3,9 +3,10 @@
 Four tab-separated tables in `data/lexicon/`, written by hand for this project. A cell of a language holds
 
 - in `concepts.tsv`, one or more names of a product, split by ` / `; where adjectives agree with nouns, each
-  name ends in its mark, gender and number: `|m |f |mp |fp` (es fr pt it), `|m |f |n |p` (de pl), `|m |f` (ar);
-- in `attributes.tsv`, one word: invariant, or its forms split by `~` in the order of the marks above; a leading
-  `<` says that the word stands before the noun.
+  name ends in its mark, gender and number: `|m |f |mp |fp` (es fr pt it), `|m |f |n |p` (de pl, p for
+  plural), `|m |f` (ar, where plurals of things count as f);
+- in `attributes.tsv`, one word: invariant, or its forms split by `~` in the order of the marks above; a
+  leading `<` says that the word stands before the noun.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ class Lexicon:
     def pairs(self) -> pd.DataFrame:
         """Return the translation memory from and into English.
 
-        Columns `source_lang, source_text, target_lang, target_text`. Every name and every form of an adjective is
-        a source; its target is the first name or form on the other side. A source text has one target a
-        language: of two rows that share a name, the earlier one's.
+        Columns `source_lang, source_text, target_lang, target_text`. Every name and every form of an
+        adjective is a source; its target is the first name or form on the other side. A source text has one
+        target a language: where rows share a name, the first row's.
         """
         tables = [self.concepts, self.attributes, self.words.reset_index()]
         memory = pd.concat([_pairs_of(table) for table in tables], ignore_index=True)
@@ -70,7 +71,7 @@ def load_lexicon() -> Lexicon:
 
 
 def names(cell: str) -> list[str]:
-    """Return the names that a concept's cell holds, without their marks: `leggings|mp / mallas|fp` gives two."""
+    """Return the names in a concept's cell, without their marks: two of `leggings|mp / mallas|fp`."""
     return [name.partition(MARK)[0] for name in cell.split(NAMES)]
 
 

@@ -82,9 +82,7 @@ def join_batches(batches: list[Batch]) -> Batch:
         table=pa.concat_tables([batch.table for batch in batches]),
         places=np.concatenate([batch.places for batch in batches]),
         extras={
-            name: [
-                v for batch in batches for v in batch.extras.get(name, [Missing.FIELD] * len(batch.places))
-            ]
+            name: [v for batch in batches for v in batch.extras.get(name, [Missing.FIELD] * len(batch.places))]
             for name in names
         },
         faults=[fault for batch in batches for fault in batch.faults],

@@ -107,7 +107,9 @@ class EncoderModel(RelevanceModel):
         plan = TrainingPlan(
             options=self.options,
             new_network=self._new_network,
-            loss=self._loss(tokens, train["label"].to_numpy(np.float32), weight.to_numpy(np.float32)),
+            loss=self._loss(
+                tokens, train["label"].to_numpy(np.float32, copy=True), weight.to_numpy(np.float32, copy=True)
+            ),
             lengths=tokens.lengths,
             score_valid=lambda network: self._score_with(network, valid),
             valid_labels=valid["label"].to_numpy(np.int64),

@@ -46,8 +46,8 @@ class TrainingPlan:
 
     def evaluated_after(self, step: int) -> bool:
         """Validation happens `evaluations` times, evenly spread, the last time at the end."""
-        every = max(1, self.steps // self.options.evaluations)
-        return step == self.steps or (step % every == 0 and self.steps - step >= every)
+        parts = self.options.evaluations
+        return step in {round(self.steps * part / parts) for part in range(1, parts + 1)}
 
 
 def fit_with_retry(plan: TrainingPlan, work_dir: Path, seed: int) -> tuple[torch.nn.Module, FitReport]:

@@ -29,7 +29,7 @@ class OwnKernelManager(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"]
         return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
     async def _async_start_kernel(self, **kwargs: Any) -> None:
@@ -64,9 +64,7 @@ class ProgressEcho:
         self._bar = tqdm(total=0, position=1, bar_format="  {desc}", leave=False, disable=None)
 
     def write(self, text: str) -> None:
-        line = next(
-            (part.strip() for part in reversed(text.replace("\r", "\n").split("\n")) if part.strip()), ""
-        )
+        line = next((part.strip() for part in reversed(text.replace("\r", "\n").split("\n")) if part.strip()), "")
         if not line:
             return
         self._bar.set_description_str(line)
@@ -89,8 +87,8 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def execute(stage: str, run: Path, parameters: Mapping[str, Any]) -> None:
-    """Execute the notebook of a stage into the run's folder.
+def execute(stage: str, run: Path, parameters: Mapping[str, Any], expected: float | None = None) -> None:
+    """Execute the notebook of a stage into the run's folder; `expected` seconds are told beside the bar.
 
     It grows beside, as `03_finetune.running.ipynb`, and takes its place when it ended, well or not. Raises
     UserError for one raised in a cell, StageFailed for any other error; both name the executed notebook.
@@ -98,6 +96,7 @@ def execute(stage: str, run: Path, parameters: Mapping[str, Any]) -> None:
     executed = run / paths.notebook_name(stage)
     growing = executed.with_suffix(".running.ipynb")
     echo = ProgressEcho(stage)
+    title = stage if expected is None else f"{stage} (about {clock(expected)})"
     try:
         papermill.execute_notebook(
             paths.notebook_path(stage),
@@ -107,7 +106,7 @@ def execute(stage: str, run: Path, parameters: Mapping[str, Any]) -> None:
             kernel_name="python3",
             language="python",
             kernel_manager_class=OwnKernelManager,
-            progress_bar={"desc": stage, "leave": False, "disable": None},
+            progress_bar={"desc": title, "leave": False, "disable": None},
             stderr_file=echo,
         )
     except PapermillExecutionError as error:

@@ -42,9 +42,7 @@ def write_report(run: Path, metrics: dict[str, Any], settings: dict[str, dict[st
     """Write RUN/report.html from `metrics.json`, the figures of every stage (embedded) and the settings."""
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = lambda value: f"{value:,}" if isinstance(value, int) else _number(value)
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         name=run.name,
@@ -62,6 +60,4 @@ def write_report(run: Path, metrics: dict[str, Any], settings: dict[str, dict[st
 def _figures(stage: Path) -> dict[str, str]:
     """Caption → PNG as base64, in the order of their names."""
     files = sorted((stage / "figures").glob("*.png"))
-    return {
-        file.stem.replace("_", " "): base64.b64encode(file.read_bytes()).decode("ascii") for file in files
-    }
+    return {file.stem.replace("_", " "): base64.b64encode(file.read_bytes()).decode("ascii") for file in files}

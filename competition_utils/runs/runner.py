@@ -38,9 +38,7 @@ class Run:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
-            raise UserError(
-                f"--name: expected letters, digits, dots, dashes or underscores, found {self.name!r}."
-            )
+            raise UserError(f"--name: expected letters, digits, dots, dashes or underscores, found {self.name!r}.")
         self.folder = paths.run_folder(self.name)
         data = paths.data_folder(self.settings.data_dir, self.settings.sample_size)
         self.values = {"run_dir": paths.shown(self.folder), "data_dir": paths.shown(data)}
@@ -60,9 +58,16 @@ class Run:
         return why_not_done(stage, self.folder, self.parameters(stage))
 
     def seconds(self) -> dict[str, float]:
-        """Seconds of each stage that has a manifest."""
-        manifests = {stage: self.folder / stage / "manifest.json" for stage in paths.STAGES}
-        return {stage: read_json(path)["seconds"] for stage, path in manifests.items() if path.is_file()}
+        """Seconds of each finished stage."""
+        return {stage: _seconds(self.folder, stage) for stage in paths.STAGES}
+
+
+def _seconds(run: Path, stage: str) -> float:
+    """As papermill notes them in the notebook, the start of the kernel included; of a stage that was run by
+    hand, as its manifest tells."""
+    executed = run / paths.notebook_name(stage)
+    noted = read_json(executed)["metadata"].get("papermill", {}) if executed.is_file() else {}
+    return round(noted.get("duration") or read_json(run / stage / "manifest.json")["seconds"], 2)
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,7 @@ class Outcome:
     faults: list[Fault]
 
 
-def execute_run(
-    run: Run, *, resume: bool = False, first: str | None = None, last: str | None = None
-) -> Outcome:
+def execute_run(run: Run, *, resume: bool = False, first: str | None = None, last: str | None = None) -> Outcome:
     """Execute the stages that are not done, in order, and assemble metrics, report and submission.
 
     `first`: begin there, even where that stage is done; the ones before must be. `last`: stop after it.
@@ -126,18 +129,14 @@ def _stages_from_to(run: Run, first: str | None, last: str | None) -> tuple[str,
         raise UserError(f"--from {first} comes after --to {last}: there is nothing to run.")
     for stage in paths.STAGES[:start]:
         if reason := run.why_not_done(stage):
-            raise UserError(
-                f"--from {first}: stage {stage} is not done ({reason}). Use --resume without --from."
-            )
+            raise UserError(f"--from {first}: stage {stage} is not done ({reason}). Use --resume without --from.")
     return paths.STAGES[start:end]
 
 
 def _execute_stages(run: Run, chosen: tuple[str, ...], forced: str | None) -> bool:
     """Execute what is not done; True if anything was. Prints one line a stage."""
     began, worked = time.monotonic(), False
-    expected = ledger.expected_seconds(
-        ledger.read(paths.ledger_path()), run.settings.config, run.settings_hash
-    )
+    expected = ledger.expected_seconds(ledger.read(paths.ledger_path()), run.settings.config, run.settings_hash)
     for number, stage in enumerate(chosen):
         reason = "asked for by --from" if stage == forced else run.why_not_done(stage)
         if reason is None:
@@ -146,7 +145,7 @@ def _execute_stages(run: Run, chosen: tuple[str, ...], forced: str | None) -> bo
         if reason not in ("not run yet", "asked for by --from"):
             print(f"{stage:<17} run again: {reason}", flush=True)
         started, worked = time.monotonic(), True
-        execute(stage, run.folder, run.parameters(stage))
+        execute(stage, run.folder, run.parameters(stage), expected.get(stage))
         _refuse_unfinished(run, stage)
         now = time.monotonic()
         left = _time_left(expected, chosen[number + 1 :])
@@ -211,9 +210,7 @@ def export_run(folder: Path) -> list[Fault]:
     """Copy the submission of a run out of its folder, and check the copy against the source files."""
     manifest = folder / "submission" / "manifest.json"
     if not manifest.is_file():
-        raise UserError(
-            f"submit: expected a finished run, found none in {paths.shown(folder)}. Run it to the end."
-        )
+        raise UserError(f"submit: expected a finished run, found none in {paths.shown(folder)}. Run it to the end.")
     settings = read_json(manifest)["settings"]
     data, exported = paths.in_project(settings["data_dir"]), paths.submission_folder(folder.name)
     export_submission(manifest.parent, exported)
@@ -228,9 +225,7 @@ def find_run(name: str) -> Path:
         if (folder / "run.yaml").is_file():
             return folder.resolve()
     known = sorted(path.parent.name for path in paths.run_folder("").glob("*/run.yaml"))
-    raise UserError(
-        f"run: expected a run's name or folder, found {name!r}. There are: {', '.join(known) or 'none'}."
-    )
+    raise UserError(f"run: expected a run's name or folder, found {name!r}. There are: {', '.join(known) or 'none'}.")
 
 
 def _ledger_entry(run: Run, metrics: dict[str, Any]) -> dict[str, Any]:

@@ -60,9 +60,7 @@ def load_settings(config: str, overrides: Sequence[str] = (), data_dir: str | No
         values["data_dir"] = data_dir
     if faults:
         todo = f"Mend them in {paths.shown(path)} or on the command line; the notebooks list all parameters."
-        raise UserError(
-            "\n".join([f"settings: {len(faults)} wrong", *(f"  {fault}" for fault in faults), todo])
-        )
+        raise UserError("\n".join([f"settings: {len(faults)} wrong", *(f"  {fault}" for fault in faults), todo]))
     return Settings(path.stem, values)
 
 
@@ -94,9 +92,7 @@ class _Loader(yaml.SafeLoader):
         keys = [self.construct_object(key) for key, _ in node.value]
         twice = next((key for key in keys if keys.count(key) > 1), None)
         if twice is not None:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key {twice!r} stands twice", node.start_mark
-            )
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 

@@ -182,9 +182,7 @@ def test_harmless_oddities_are_read_as_usual_and_told(tmp_path, case):
     content, note = ACCEPTED[case]
     (tmp_path / "train_QC.txt").write_bytes(content)
     report = inspect_file(tmp_path / "train_QC.txt", QC)
-    pd.testing.assert_frame_equal(
-        report.table, inspect_file(file_of(tmp_path, *GOOD, name="a.txt"), QC).table
-    )
+    pd.testing.assert_frame_equal(report.table, inspect_file(file_of(tmp_path, *GOOD, name="a.txt"), QC).table)
     assert not report.faults
     assert [told for told in report.notes if note in told]
 
@@ -220,9 +218,7 @@ def test_a_million_character_query_is_kept_and_its_line_named(tmp_path):
 @pytest.mark.parametrize("text", ["nan", "null", "None", "NA", "", "0", "2024-01-01", "true", " x "])
 @pytest.mark.parametrize("suffix", [".txt", ".txt.gz", ".jsonl", ".csv", ".csv.gz", ".parquet"])
 def test_text_that_looks_like_something_else_stays_text(tmp_path, text, suffix):
-    table = pd.DataFrame(
-        {"id": [1], "task": "QC", "language": "en", "origin_query": text, "origin_target": "a,b"}
-    )
+    table = pd.DataFrame({"id": [1], "task": "QC", "language": "en", "origin_query": text, "origin_target": "a,b"})
     write_table(tmp_path / f"t{suffix}", table, QC)
     assert inspect_file(tmp_path / f"t{suffix}", QC).table["origin_query"].tolist() == [text]
 
@@ -259,9 +255,7 @@ def test_a_csv_record_names_the_line_it_starts_on(tmp_path):
     path = tmp_path / "a.csv"
     with path.open("w", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerows(
-            [row(1).keys(), row(1, origin_query="two\nlines").values(), row(2, label=5).values(), [3]]
-        )
+        writer.writerows([row(1).keys(), row(1, origin_query="two\nlines").values(), row(2, label=5).values(), [3]])
     faults = inspect_file(path, QC).faults
     assert {(f.kind, f.where) for f in faults} == {("not CSV", "a.csv:5"), ("bad label", "a.csv:4")}
 

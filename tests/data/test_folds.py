@@ -153,9 +153,7 @@ def test_a_single_fold_is_refused():
 
 
 def test_leaving_a_language_out_leaves_out_its_queries_in_other_languages_too():
-    table = table_of(
-        [("en", "Zara", "a", 1), ("en", "lamp", "a", 1), ("es", "zara", "a", 1), ("es", "bota", "a", 0)]
-    )
+    table = table_of([("en", "Zara", "a", 1), ("en", "lamp", "a", 1), ("es", "zara", "a", 1), ("es", "bota", "a", 0)])
     held_out = {language: (train, test) for language, train, test in leave_one_language_out(table)}
     assert list(held_out) == ["en", "es"]
     train, test = held_out["es"]

@@ -79,6 +79,11 @@ def test_the_tag_decides_where_the_text_could_be_either():
     assert languages_of("rosa", "rosa", tags=("it", "pt")) == ["it", "pt"]
 
 
+def test_latin_letters_under_a_tag_of_another_script_are_a_brand_unless_a_language_is_sure():
+    texts = ("dedene", "zapatillas de mujer para correr")
+    assert languages_of(*texts, tags=("ja", "ja")) == ["und", "es"]
+
+
 def test_strong_evidence_outweighs_the_tag():
     found = detect(column("zapatillas de mujer para correr"), column("en"))
     assert found["text_language"].tolist() == ["es"]
@@ -95,17 +100,13 @@ def test_the_words_of_other_queries_are_evidence():
 
 
 def test_a_word_that_every_language_uses_tells_nothing():
-    rows = [
-        (f"krax {text}", tag) for tag in ("de", "pl", "it", "es") for text in ("a", "b", "c", "d", "e", "f")
-    ]
+    rows = [(f"krax {text}", tag) for tag in ("de", "pl", "it", "es") for text in ("a", "b", "c", "d", "e", "f")]
     texts, tags = zip(*rows, ("krax", "pl"), strict=True)
     assert languages_of(*texts, tags=tags)[-1] == "und"
 
 
 def test_an_unknown_tag_is_no_evidence_and_never_called_wrong():
-    table = pd.DataFrame(
-        {"language": column("xx"), "text_language": column("es"), "language_confidence": 0.9}
-    )
+    table = pd.DataFrame({"language": column("xx"), "text_language": column("es"), "language_confidence": 0.9})
     assert languages_of("zapatillas de mujer", tags=("xx",)) == ["es"]
     assert not mis_tagged(table).any()
 
@@ -150,11 +151,7 @@ def lingua_agreement(texts: pd.Series, tags: pd.Series) -> float:
     from lingua import IsoCode639_1, LanguageDetectorBuilder
 
     codes = [getattr(IsoCode639_1, language.iso.upper()) for language in LANGUAGES.values()]
-    found = (
-        LanguageDetectorBuilder.from_iso_codes_639_1(*codes)
-        .build()
-        .detect_languages_in_parallel_of(list(texts))
-    )
+    found = LanguageDetectorBuilder.from_iso_codes_639_1(*codes).build().detect_languages_in_parallel_of(list(texts))
     iso = [language.iso_code_639_1.name.lower() if language else "und" for language in found]
     return float((np.array(iso) == tags.map(lambda code: LANGUAGES[code].iso).to_numpy()).mean())
 
@@ -162,9 +159,7 @@ def lingua_agreement(texts: pd.Series, tags: pd.Series) -> float:
 @pytest.mark.shared
 def test_mis_tagged_english_rows_are_found_on_taxobench():
     rows = pd.read_json(shared_file("taxobench/dev_QC.txt.gz"), lines=True)
-    truth = pd.read_csv(shared_file("taxobench/dev_QC_meta.tsv.gz"), sep="\t", keep_default_na=False)[
-        "query_lang"
-    ]
+    truth = pd.read_csv(shared_file("taxobench/dev_QC_meta.tsv.gz"), sep="\t", keep_default_na=False)["query_lang"]
     table = rows[["language"]].astype("str")
     table = table.join(detect(rows["origin_query"].astype("str"), table["language"]))
     english = table["language"] == "en"

@@ -19,9 +19,7 @@ PARAMETERS = {
     "submission": 'data_dir = "data"  # official files\ntask = "all"  # QC, QI or all\n'
     'submit_split = "test"  # dev or test\n',
 }
-OPEN = (
-    "from competition_utils.runs.stage import open_stage\nstage = open_stage({stage!r}, run_dir, globals())\n"
-)
+OPEN = "from competition_utils.runs.stage import open_stage\nstage = open_stage({stage!r}, run_dir, globals())\n"
 COPY = 'table = stage.read("numbers", of={of!r})\nstage.write("numbers", table)\n'
 CODE = {
     "eda": "import pandas as pd\nstage.data_folder(data_dir)\n"

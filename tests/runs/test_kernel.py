@@ -57,9 +57,7 @@ def test_a_figure_that_a_stage_saves_is_seen_in_the_executed_notebook_once(proje
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
 
 
-def test_the_kernel_is_the_interpreter_that_runs_us_whatever_python3_means(
-    project, monkeypatch, tmp_path_factory
-):
+def test_the_kernel_is_the_interpreter_that_runs_us_whatever_python3_means(project, monkeypatch, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("jupyter")
     spec = elsewhere / "kernels" / "python3" / "kernel.json"
     spec.parent.mkdir(parents=True)

@@ -72,6 +72,13 @@ def test_resuming_a_finished_run_executes_nothing(finished, monkeypatch):
     assert run_small("whole", resume=True).faults == []
 
 
+def test_a_stage_that_was_run_by_hand_counts_with_the_seconds_of_its_manifest(finished, monkeypatch):
+    monkeypatch.setattr(runner, "execute", None)
+    (finished / "02_augmentation.ipynb").unlink()
+    told = read_json(finished / "augmentation" / "manifest.json")["seconds"]
+    assert run_small("whole", resume=True).metrics["seconds"]["augmentation"] == told
+
+
 def test_from_a_stage_whose_predecessors_are_stale_is_refused(finished):
     with pytest.raises(UserError, match=r"stage eda is not done \(settings changed \(seed\)\)"):
         run_small("whole", "seed=9", first="finetune")

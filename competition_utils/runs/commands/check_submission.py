@@ -14,9 +14,7 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file", metavar="FILE", type=Path, help="a submission's folder, its zip, or one submit_*.txt"
-    )
+    parser.add_argument("file", metavar="FILE", type=Path, help="a submission's folder, its zip, or one submit_*.txt")
     parser.add_argument(
         "--source",
         type=Path,
@@ -24,9 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="the data folder, or the file that is answered (once a task)",
     )
-    parser.add_argument(
-        "--split", choices=("dev", "test"), default="test", help="with a data folder: which files"
-    )
+    parser.add_argument("--split", choices=("dev", "test"), default="test", help="with a data folder: which files")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,9 +32,7 @@ def run(args: argparse.Namespace) -> int:
     sources = find_sources(args.source, args.split, args.file)
     faults = check_submission(args.file, sources)
     if faults:
-        print(
-            DataError(f"{args.file}: not ready to upload", faults, "Write it again from the run's decisions.")
-        )
+        print(DataError(f"{args.file}: not ready to upload", faults, "Write it again from the run's decisions."))
         return 1
     print(f"{args.file}: {' and '.join(sources)} answered in full, nothing wrong")
     return 0

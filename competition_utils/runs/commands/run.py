@@ -20,9 +20,7 @@ EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", help="a YAML file, or the name of one in configs/")
     parser.add_argument("--name", help="name of the run's folder (default: the config's name)")
-    parser.add_argument(
-        "--data-dir", metavar="DIR", help="folder with the official files, instead of the config's"
-    )
+    parser.add_argument("--data-dir", metavar="DIR", help="folder with the official files, instead of the config's")
     parser.add_argument(
         "-p",
         dest="parameters",
@@ -31,14 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="set one parameter of the notebooks; a dot reaches into a mapping (encoder.epochs=2)",
     )
-    parser.add_argument(
-        "--resume", action="store_true", help="go on with a run: what is done and still valid stays"
-    )
+    parser.add_argument("--resume", action="store_true", help="go on with a run: what is done and still valid stays")
     stages = {"choices": paths.STAGES, "metavar": "STAGE"}
     parser.add_argument("--from", dest="first", help="do this stage and what follows from it again", **stages)
-    parser.add_argument(
-        "--to", dest="last", help=f"stop after this stage: {', '.join(paths.STAGES)}", **stages
-    )
+    parser.add_argument("--to", dest="last", help=f"stop after this stage: {', '.join(paths.STAGES)}", **stages)
 
 
 def _from_here(data_dir: str) -> str:

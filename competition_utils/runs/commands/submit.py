@@ -11,9 +11,7 @@ EXAMPLES = """\
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--run", dest="name", required=True, help="name of a run in papermill_runs/, or its folder"
-    )
+    parser.add_argument("--run", dest="name", required=True, help="name of a run in papermill_runs/, or its folder")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,7 +22,5 @@ def run(args: argparse.Namespace) -> int:
     faults = export_run(folder)
     for fault in faults:
         print(f"  {fault.kind}: {fault.where}: {fault.found}")
-    print(
-        f"{shown(submission_folder(folder.name))}: " + ("FAILED its check" if faults else "passed its check")
-    )
+    print(f"{shown(submission_folder(folder.name))}: " + ("FAILED its check" if faults else "passed its check"))
     return 1 if faults else 0

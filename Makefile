@@ -1,0 +1,33 @@
+# make run    set up if need be, then the main job on the built-in sample; a second `make run` goes on where it ended
+# make test   all tests          make lint   ruff          make lab   JupyterLab on the notebooks
+PYTHON := .venv/bin/python
+INSTALLED := .venv/.installed
+
+.PHONY: run test lint lab
+.DEFAULT_GOAL := run
+
+run: $(INSTALLED)
+	$(PYTHON) -m competition_utils run sample --resume
+
+# By file, so that a run which many tests of a file look at is made once.
+test: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
+
+lint: $(INSTALLED)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+lab: $(INSTALLED)
+	.venv/bin/jupyter lab notebooks
+
+# uv resolves this list in seconds where pip needs minutes; where there is none it is put into .venv itself.
+$(INSTALLED): requirements.txt pyproject.toml
+	@if command -v uv >/dev/null; then \
+		[ -x $(PYTHON) ] || uv venv .venv; \
+		uv pip install --python $(PYTHON) -e ".[test]"; \
+	else \
+		[ -x $(PYTHON) ] || python3 -m venv .venv; \
+		[ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet uv; \
+		.venv/bin/uv pip install --python $(PYTHON) -e ".[test]"; \
+	fi
+	@touch $@

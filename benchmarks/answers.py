@@ -1,0 +1,114 @@
+"""Test predictions of finished runs against answers held apart: F1 and AUC on all, seen and unseen languages.
+
+    python benchmarks/answers.py taxobench --answers ../shared/data/taxobench
+
+The answers are `test_QC_answers.csv` (or `.txt.gz`) with the columns id, label. Nothing of them reaches a fit or a
+threshold. Beside each run stand the linear yardstick of the same run (its threshold from the same validation rows)
+and "everything relevant". A run's interval is a 95% bootstrap interval, resampled by query.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from competition_utils.decide.metrics import counts, f1_from_counts, f1_mean
+from competition_utils.decide.resample import interval, query_groups, resampled_sums
+from competition_utils.decide.thresholds import best_threshold
+from competition_utils.errors import UserError
+from competition_utils.runs.paths import run_folder
+from competition_utils.storage import write_json
+from competition_utils.tasks import TASKS, Task
+
+RESAMPLES = 1000
+
+
+def answers(folder: Path, task: Task) -> pd.DataFrame:
+    """`id, label` of a task's test rows."""
+    names = [f"test_{task.name}_answers.{suffix}" for suffix in ("csv", "txt", "txt.gz")]
+    path = next((folder / name for name in names if (folder / name).is_file()), None)
+    if path is None:
+        raise UserError(f"answers: expected one of {', '.join(names)} in {folder}, found none.")
+    return pd.read_csv(path, usecols=["id", "label"])
+
+
+def answered(run: Path, folder: Path, task: Task) -> pd.DataFrame:
+    """Test rows of a run: `id, language, query, label, seen, score, prediction, linear_score, linear_prediction`."""
+    decided = pd.read_parquet(run / "threshold_tuning" / f"{task.name}_decisions.parquet")
+    clean = {split: pd.read_parquet(run / "eda" / f"{task.name}_{split}.parquet") for split in ("train", "test")}
+    linear = pd.read_parquet(run / "finetune" / f"{task.name}_linear_scores.parquet")
+    valid = linear[linear["split"] == "valid"].merge(clean["train"][["id", "label"]], on="id")
+    threshold = best_threshold(valid["label"].to_numpy(np.int64), valid["score"].to_numpy()).threshold
+    linear = linear[linear["split"] == "test"][["id", "score"]].rename(columns={"score": "linear_score"})
+    table = decided[decided["split"] == "test"].merge(answers(folder, task), on="id", validate="1:1")
+    table = table.merge(clean["test"][["id", "query"]], on="id").merge(linear, on="id")
+    table["linear_prediction"] = (table["linear_score"] >= threshold).astype(int)
+    return table.assign(seen=table["language"].isin(clean["train"]["language"].unique()))
+
+
+def figures(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """F1 and AUC of the run, of the yardstick and of "everything relevant", by part of the rows."""
+    parts = {"all": table, "seen": table[table["seen"]], "unseen": table[~table["seen"]]}
+    return {name: _figures(rows) for name, rows in parts.items() if len(rows)}
+
+
+def _figures(rows: pd.DataFrame) -> dict[str, float]:
+    labels, predicted = rows["label"].to_numpy(np.int64), rows["prediction"].to_numpy(np.int64)
+    cells = counts(labels, predicted)
+    sums = resampled_sums(cells, query_groups(rows["query"]), RESAMPLES, seed=0)
+    return {
+        "rows": len(rows),
+        "f1": float(f1_from_counts(*cells.sum(axis=0))),
+        "f1_interval": list(interval(f1_from_counts(*sums.T))),
+        "auc": roc_auc_score(labels, rows["score"]),
+        "linear_f1": float(f1_from_counts(*counts(labels, rows["linear_prediction"].to_numpy(np.int64)).sum(axis=0))),
+        "linear_auc": roc_auc_score(labels, rows["linear_score"]),
+        "all_positive_f1": float(2 * labels.mean() / (1 + labels.mean())),
+    }
+
+
+def show(name: str, result: dict[str, dict[str, dict[str, float]]]) -> None:
+    print(f"{name}: test rows with answers, threshold chosen on validation rows")
+    print(f"{'':<12}{'rows':>8}{'F1':>9}{'95% interval':>18}{'AUC':>8}{'linear F1':>11}{'AUC':>8}{'all relevant':>14}")
+    for task, parts in result.items():
+        for part, entry in parts.items():
+            low, high = entry["f1_interval"]
+            print(
+                f"{task + ' ' + part:<12}{entry['rows']:>8,}{entry['f1']:>9.4f}{f'{low:.4f}–{high:.4f}':>18}"
+                f"{entry['auc']:>8.4f}{entry['linear_f1']:>11.4f}{entry['linear_auc']:>8.4f}"
+                f"{entry['all_positive_f1']:>14.4f}"
+            )
+    for part in ("all", "seen", "unseen"):
+        mean = f1_mean({task: parts[part] for task, parts in result.items() if part in parts})
+        if mean is not None:
+            print(f"mean F1 {part}: {mean:.4f}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="names of runs in papermill_runs/")
+    parser.add_argument("--answers", type=Path, required=True, help="folder with test_QC_answers and test_QI_answers")
+    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    args = parser.parse_args()
+    results = {}
+    try:
+        for name in args.runs:
+            run = run_folder(name)
+            present = [task for task in TASKS.values() if (run / "eda" / f"{task.name}_test.parquet").is_file()]
+            results[name] = {task.name: figures(answered(run, args.answers, task)) for task in present}
+            show(name, results[name])
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if args.json:
+        write_json(args.json, results)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""Metrics as the competition counts them, by task, language and kind of row, with intervals and yardsticks
+beside them.
+
+Everything here measures decisions already made: the table has the prediction of each row, and its rows served
+neither for fitting nor for choosing the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from competition_utils.decide.resample import RESAMPLES, interval, query_groups, resampled_sums
+from competition_utils.decide.thresholds import check_labels_and_scores
+from competition_utils.errors import UserError
+from competition_utils.tasks import TASKS
+
+NEEDED = ("language", "query", "label", "score", "threshold", "prediction")
+
+
+def f1_from_counts(true: np.ndarray, predicted: np.ndarray, positives: np.ndarray) -> np.ndarray:
+    """F1 of the positive class from counts of any shape: true positives, predicted positives, relevant rows.
+
+    0 where nothing is relevant and nothing predicted so, as in scikit-learn.
+    """
+    total = np.asarray(predicted + positives, dtype=np.float64)
+    return np.divide(2.0 * np.asarray(true), total, out=np.zeros_like(total), where=total > 0)
+
+
+def f1_score(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """F1 of the positive class; labels and predictions [n] 0/1."""
+    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    return float(f1_from_counts((labels & predictions).sum(), predictions.sum(), labels.sum()))
+
+
+def counts(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """int64 [n, 3] a row: 1 where it is a true positive, a predicted positive, a relevant row."""
+    return np.column_stack([labels * predictions, predictions, labels]).astype(np.int64)
+
+
+def basic_metrics(labels: np.ndarray, scores: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
+    """Rows, positive rate, F1, precision, recall, AUC, average precision and the F1 of "everything relevant".
+
+    All in 0–1. AUC and average precision are None where the rows have one class only. `labels` and
+    `predictions` [n] 0/1, `scores` [n] in 0–1.
+    """
+    true, predicted, positives = counts(labels, predictions).sum(axis=0)
+    both = 0 < positives < len(labels)
+    return {
+        "rows": len(labels),
+        "positive_rate": float(positives / len(labels)),
+        "f1": float(f1_from_counts(true, predicted, positives)),
+        "precision": float(true / predicted) if predicted else 0.0,
+        "recall": float(true / positives) if positives else 0.0,
+        "auc": float(roc_auc_score(labels, scores)) if both else None,
+        "average_precision": float(average_precision_score(labels, scores)) if both else None,
+        "all_positive_f1": float(f1_from_counts(positives, np.int64(len(labels)), positives)),
+    }
+
+
+def evaluate(
+    table: pd.DataFrame, *, seen_languages: Collection[str] = (), resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Any]:
+    """A task's entry of `metrics.json`.
+
+    `table` has one row a labelled pair of one task, with `language, query, label` 0/1, `score` 0–1,
+    `threshold` and `prediction` 0/1; where it has `linear_score` and `linear_prediction`, the yardstick is
+    told beside every figure; where it has `source` or `category_seen` (bool), the figures are split by them
+    too. `seen_languages` are those with labels in train. Intervals are 95% bootstrap intervals, resampled by
+    query.
+
+    Gives `basic_metrics`, `threshold`, `f1_interval`, `by_language` {language: the same}, `seen_language_f1`
+    and `unseen_language_f1` (None where there are no such rows), and `by_language_kind`, `by_category_kind`,
+    `by_source`. Raises UserError for missing columns, labels other than 0/1 and scores that are missing or
+    outside 0–1.
+    """
+    missing = [name for name in NEEDED if name not in table]
+    if missing:
+        raise UserError(f"evaluate: expected the columns {', '.join(NEEDED)}, missing {', '.join(missing)}.")
+    check_labels_and_scores(table["label"].to_numpy(), table["score"].to_numpy())
+    table = table.assign(_kind=np.where(table["language"].isin(list(seen_languages)), "seen", "unseen"))
+    table["_group"] = query_groups(table["query"])
+    by_kind = _by(table, "_kind", resamples, seed)
+    entry = _measure(table, resamples, seed) | {
+        "by_language": _by(table, "language", resamples, seed),
+        "by_language_kind": by_kind,
+        "seen_language_f1": by_kind.get("seen", {}).get("f1"),
+        "unseen_language_f1": by_kind.get("unseen", {}).get("f1"),
+    }
+    for language, figures in entry["by_language"].items():
+        figures["seen"] = language in seen_languages
+    if "category_seen" in table:
+        kinds = table.assign(_category=np.where(table["category_seen"], "seen", "unseen"))
+        entry["by_category_kind"] = _by(kinds, "_category", resamples, seed)
+    if "source" in table:
+        entry["by_source"] = _by(table, "source", resamples, seed)
+    return entry
+
+
+def _by(table: pd.DataFrame, column: str, resamples: int, seed: int) -> dict[str, dict[str, Any]]:
+    return {str(value): _measure(rows, resamples, seed) for value, rows in table.groupby(column, sort=True)}
+
+
+def _measure(rows: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
+    labels, predictions = rows["label"].to_numpy(np.int64), rows["prediction"].to_numpy(np.int64)
+    figures = basic_metrics(labels, rows["score"].to_numpy(), predictions)
+    groups = pd.factorize(rows["_group"])[0]
+    sums = resampled_sums(counts(labels, predictions), groups, resamples, seed)
+    figures["f1_interval"] = list(interval(f1_from_counts(*sums.T)))
+    figures["threshold"] = float(rows["threshold"].median())
+    if "linear_prediction" in rows:
+        yardstick = basic_metrics(labels, rows["linear_score"].to_numpy(), rows["linear_prediction"].to_numpy(np.int64))
+        figures |= {"linear_f1": yardstick["f1"], "linear_auc": yardstick["auc"]}
+    return figures
+
+
+def f1_mean(tasks: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """The competition's score: the plain mean of the tasks' F1; None where a task was left out."""
+    return float(np.mean([tasks[name]["f1"] for name in TASKS])) if set(TASKS) <= set(tasks) else None
+
+
+def metrics_table(entry: Mapping[str, Any]) -> pd.DataFrame:
+    """`by_language` of a task's entry as a table: one row a language, `all languages` last."""
+    rows = {
+        **entry["by_language"],
+        "all languages": {k: v for k, v in entry.items() if not isinstance(v, dict)},
+    }
+    columns = [
+        "rows",
+        "positive_rate",
+        "f1",
+        "f1_interval",
+        "precision",
+        "recall",
+        "auc",
+        "average_precision",
+    ]
+    columns += ["threshold", "all_positive_f1", *(["linear_f1"] if "linear_f1" in entry else [])]
+    return pd.DataFrame(rows).T.reindex(columns=columns)

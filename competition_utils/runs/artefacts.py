@@ -1,0 +1,50 @@
+"""What finished runs left, for the subcommands that look at runs from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from competition_utils.errors import UserError
+from competition_utils.runs import paths
+
+
+def find_run(name: str) -> Path:
+    """The folder of a run, given its name or its folder; raises UserError that lists the runs there are."""
+    for folder in (paths.run_folder(name), Path(name).expanduser().resolve()):
+        if folder.is_dir():
+            return folder
+    runs = paths.run_folder(".")
+    known = sorted(each.name for each in runs.iterdir() if each.is_dir()) if runs.is_dir() else []
+    raise UserError(
+        f"run: expected the name of a run in {paths.shown(runs)} or its folder, found neither "
+        f"called {name!r}.\n"
+        f"There are: {', '.join(known) or 'none yet'}."
+    )
+
+
+def artefact_reader(run: Path) -> Callable[..., pd.DataFrame]:
+    """A function `read(name, of=stage)` that gives a table of the run, as `Stage.read` does within a stage."""
+
+    def read(name: str, of: str) -> pd.DataFrame:
+        path = run / of / f"{name}.parquet"
+        if not path.is_file():
+            raise UserError(f"expected {paths.shown(path)}, found none. Run stage {of} of that run first.")
+        return pd.read_parquet(path)
+
+    return read
+
+
+def mapping_of(text: str, where: str) -> dict[str, Any]:
+    """A mapping written as YAML on the command line, e.g. `{epochs: 1}`; raises UserError for anything else."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = None
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: expected a mapping such as '{{epochs: 1}}', found {text!r}.")
+    return value

@@ -1,0 +1,39 @@
+"""`leave-one-language-out`: what a run should expect on languages without labels."""
+
+from __future__ import annotations
+
+import argparse
+
+from competition_utils.runs import paths
+
+HELP = "fit with each language left out in turn: the F1 to expect on a language without labels"
+EXAMPLES = """\
+  python -m competition_utils leave-one-language-out sample
+  python -m competition_utils leave-one-language-out sample --task QC --model encoder --settings '{epochs: 1}'
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_name", metavar="RUN", help="a run whose stage augmentation is finished")
+    parser.add_argument("--task", default="all", help="QC, QI or all (default)")
+    parser.add_argument("--model", default="linear", help="kind of model: linear (default), encoder or decoder")
+    parser.add_argument("--settings", metavar="YAML", default="{}", help="settings of the model, e.g. '{epochs: 1}'")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run(args: argparse.Namespace) -> int:
+    from competition_utils.runs.artefacts import find_run, mapping_of
+    from competition_utils.runs.leave_one_out import comparison, leave_out_in_run
+    from competition_utils.tasks import select_tasks
+
+    folder, settings = find_run(args.run_name), mapping_of(args.settings, "--settings")
+    for task in select_tasks(args.task):
+        ways = leave_out_in_run(folder, task.name, args.model, settings, seed=args.seed)
+        print(f"\n{task.name}: F1 on a language that {args.model} was not fitted on")
+        print(comparison(ways).round(4).to_string())
+        for way in ways:
+            low, high = way.f1_interval
+            name = "with" if way.with_augmentation else "without"
+            print(f"expect {way.f1:.4f} [{low:.4f}, {high:.4f}] {name} augmentation")
+    print(f"\nwritten to {paths.shown(folder / 'leave_one_language_out')}")
+    return 0

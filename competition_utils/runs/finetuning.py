@@ -1,0 +1,102 @@
+"""Stage `finetune`: fit every task of a run, beside the linear yardstick, and leave models and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from competition_utils.models.crossfit import CrossFit, crossfit
+from competition_utils.runs.stage import Stage
+from competition_utils.tasks import SPLITS, select_tasks
+
+YARDSTICK = "linear"
+
+
+def fit_tasks(
+    stage: Stage, task: str, model: str, settings: Mapping[str, Any], fit_folds: Sequence[int], seed: int
+) -> dict[str, CrossFit]:
+    """Fit `model` for each task of `task` that the stage `augmentation` left; keyed by task name.
+
+    Writes `{QC,QI}_scores.parquet` and `{QC,QI}/fold0/` … (the models, ready for `score --model`).
+    """
+    return {name: _fit_task(stage, name, name, model, settings, fit_folds, seed) for name in _tasks_of(stage, task)}
+
+
+def fit_yardstick(stage: Stage, task: str, fit_folds: Sequence[int], seed: int) -> dict[str, CrossFit]:
+    """The same folds through the linear model: `{QC,QI}_linear_scores.parquet`."""
+    names = _tasks_of(stage, task)
+    return {name: _fit_task(stage, name, f"{name}_{YARDSTICK}", YARDSTICK, {}, fit_folds, seed) for name in names}
+
+
+def histories(fits: Mapping[str, CrossFit]) -> pd.DataFrame:
+    """All evaluations of all fits: `task, fold, step, epoch, loss, valid_auc`."""
+    return pd.concat([fit.history.assign(task=name) for name, fit in fits.items()], ignore_index=True)
+
+
+def validation_rows(stage: Stage, fits: Mapping[str, CrossFit], yardstick: Mapping[str, CrossFit]) -> pd.DataFrame:
+    """Scored validation rows: `id, task, language, label, score` and the linear model's score as `yardstick`."""
+    parts = []
+    for name, fit in fits.items():
+        labels = stage.read(f"{name}_train", of="augmentation")[["id", "label"]]
+        linear = _valid(yardstick[name])[["id", "score"]].rename(columns={"score": "yardstick"})
+        parts.append(_valid(fit).merge(labels, on="id").merge(linear, on="id"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def auc_by_language(validation: pd.DataFrame) -> pd.DataFrame:
+    """`task, language, rows, model, yardstick`: AUC of both on validation rows, where a language has both labels."""
+    rows = []
+    for (task, language), part in validation.groupby(["task", "language"]):
+        if part["label"].nunique() == 2:
+            both = {"model": part["score"], "yardstick": part["yardstick"]}
+            aucs = {name: roc_auc_score(part["label"].astype(int), score) for name, score in both.items()}
+            rows.append({"task": task, "language": language, "rows": len(part), **aucs})
+    return pd.DataFrame(rows, columns=["task", "language", "rows", "model", "yardstick"])
+
+
+def metrics(fits: Mapping[str, CrossFit], validation: pd.DataFrame) -> dict[str, Any]:
+    """What the stage leaves as its `metrics.json`: rows and validation AUC a task, and the fits' notes."""
+    return {
+        "tasks": {
+            name: {
+                "validation_rows": len(part),
+                "auc": roc_auc_score(part["label"].astype(int), part["score"]),
+                "linear_auc": roc_auc_score(part["label"].astype(int), part["yardstick"]),
+                "notes": fits[name].notes,
+            }
+            for name, part in validation.groupby("task")
+        }
+    }
+
+
+def _valid(fit: CrossFit) -> pd.DataFrame:
+    return fit.scores[fit.scores["split"] == "valid"]
+
+
+def _tasks_of(stage: Stage, task: str) -> list[str]:
+    """The tasks asked for that have training rows; a folder with QC or QI alone is fine."""
+    present = stage.read_json("metrics", of="augmentation")["tasks"]
+    return [chosen.name for chosen in select_tasks(task) if chosen.name in present]
+
+
+def _fit_task(stage: Stage, name: str, label: str, model: str, settings, fit_folds, seed: int) -> CrossFit:
+    tables = {"train": stage.read(f"{name}_train", of="augmentation")}
+    for split in SPLITS[1:]:
+        if (stage.run / "augmentation" / f"{name}_{split}.parquet").is_file():
+            tables[split] = stage.read(f"{name}_{split}", of="augmentation")
+    fit = crossfit(
+        model,
+        settings,
+        tables,
+        folder=stage.path(label),
+        work_dir=stage.work_folder(label),
+        fit_folds=fit_folds,
+        seed=seed,
+    )
+    stage.write(f"{label}_scores", fit.scores)
+    for note in fit.notes:
+        print(f"{name}, {model}, {note}")
+    return fit

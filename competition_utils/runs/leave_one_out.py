@@ -1,0 +1,202 @@
+"""Leave one language out in turn: the F1 to expect on a language without labels.
+
+A model is fitted on the other languages, its threshold set on their validation rows, and both are measured on
+the language left out, as happens to the languages that only dev and test hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from competition_utils.data import folds
+from competition_utils.decide.metrics import basic_metrics, counts, f1_from_counts, f1_score
+from competition_utils.decide.resample import RESAMPLES, interval, query_groups, resampled_sums
+from competition_utils.decide.rules import matched_threshold
+from competition_utils.decide.thresholds import best_threshold, f1_curve
+from competition_utils.errors import UserError
+from competition_utils.models.base import RelevanceModel, new_model
+from competition_utils.progress import progress
+from competition_utils.runs.artefacts import artefact_reader
+from competition_utils.storage import write_json
+
+VALID_FOLD = 0
+NewModel = Callable[[], RelevanceModel]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What leaving languages out told, with augmented rows or without.
+
+    `by_language`: one row a language left out, `rows, f1, f1_matched_rate, f1_own` (its own best threshold,
+    which nobody can know), `auc, all_positive_f1, threshold, created_rows` (augmented rows tagged with that
+    language that served to fit). `f1` over all rows of all languages, each scored while left out, with its
+    95% interval by query.
+    """
+
+    with_augmentation: bool
+    by_language: pd.DataFrame
+    f1: float
+    f1_interval: tuple[float, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "with_augmentation": self.with_augmentation,
+            "f1": self.f1,
+            "f1_interval": list(self.f1_interval),
+            "by_language": self.by_language.to_dict(orient="index"),
+        }
+
+
+@dataclass(frozen=True)
+class LanguageSplit:
+    """Rows to fit on, to validate on (fold 0 of the other languages), and the original rows of the language
+    left out."""
+
+    language: str
+    fit: pd.DataFrame
+    valid: pd.DataFrame
+    out: pd.DataFrame
+
+
+def language_splits(train: pd.DataFrame, with_augmentation: bool) -> Iterator[LanguageSplit]:
+    """A split for each language, from the masks of `data.folds.leave_one_language_out` over the original
+    rows.
+
+    Augmented rows serve to fit only, only outside fold 0, and only where their origin may be fitted on, since
+    a label tells whatever language it is told in. Rows translated into the language left out from others
+    stay: they are what augmentation is for.
+    """
+    original = train["source"] == "original"
+    for language, others, out in folds.leave_one_language_out(train[original]):
+        allowed = train["origin_id"].isin(train.loc[original, "id"][others])
+        validates = train["fold"] == VALID_FOLD
+        fit = train[allowed & ~validates & (with_augmentation | original)]
+        yield LanguageSplit(language, fit, train[allowed & validates & original], train[original][out])
+
+
+def leave_one_language_out(
+    train: pd.DataFrame,
+    model: NewModel,
+    *,
+    work_dir: Path,
+    seed: int,
+    with_augmentation: bool,
+    resamples: int = RESAMPLES,
+) -> LeftOut:
+    """Fit, set the threshold and measure with each language of the original rows left out in turn.
+
+    `train` is an augmented table with `label` and `fold`; `model()` gives an unfitted model; checkpoints go
+    to `work_dir`/<language>. Raises UserError with fewer than two languages, or rows without `fold`,
+    `source`, `origin_id`.
+    """
+    languages = _languages(train)
+    splits = language_splits(train, with_augmentation)
+    rows, measured = [], []
+    for split in progress(splits, total=len(languages), what="languages left out", unit="fits"):
+        row, predictions = _fit_and_measure(split, model(), work_dir / split.language, seed)
+        rows.append(row)
+        measured.append(split.out[["query", "label"]].assign(prediction=predictions))
+    pooled = pd.concat(measured, ignore_index=True)
+    labels, predictions = pooled["label"].to_numpy(np.int64), pooled["prediction"].to_numpy(np.int64)
+    sums = resampled_sums(counts(labels, predictions), query_groups(pooled["query"]), resamples, seed)
+    table = pd.DataFrame(rows).set_index("language")
+    return LeftOut(with_augmentation, table, f1_score(labels, predictions), interval(f1_from_counts(*sums.T)))
+
+
+def _languages(train: pd.DataFrame) -> list[str]:
+    absent = [name for name in ("label", "fold", "source", "origin_id") if name not in train]
+    if absent:
+        raise UserError(
+            f"leave-one-language-out: expected an augmented table, missing {', '.join(absent)}. Run stage augmentation."
+        )
+    languages = sorted(train.loc[train["source"] == "original", "language"].unique())
+    if len(languages) < 2:
+        raise UserError(f"leave-one-language-out: expected labels in two languages or more, found {len(languages)}.")
+    return languages
+
+
+def _fit_and_measure(split: LanguageSplit, model: RelevanceModel, work_dir: Path, seed: int):
+    """The language's row of figures, and its predictions by the threshold of the others."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    model.fit(split.fit, split.valid, work_dir=work_dir, seed=seed)
+    best = best_threshold(split.valid["label"].to_numpy(np.int64), model.score(split.valid))
+    labels, scores = split.out["label"].to_numpy(np.int64), model.score(split.out)
+    predictions = (scores >= best.threshold).astype(np.int64)
+    figures = basic_metrics(labels, scores, predictions)
+    matched = scores >= matched_threshold(scores, best.positive_rate)
+    created = (split.fit["language"] == split.language) & (split.fit["source"] != "original")
+    row = {
+        "language": split.language,
+        **{name: figures[name] for name in ("rows", "f1", "auc", "all_positive_f1")},
+        "f1_matched_rate": f1_score(labels, matched),
+        "f1_own": float(f1_curve(labels, scores).f1.max()),
+        "threshold": best.threshold,
+        "created_rows": int(created.sum()),
+    }
+    return row, predictions
+
+
+def both_ways(
+    train: pd.DataFrame, kind: str, settings: Mapping[str, Any], *, work_dir: Path, seed: int
+) -> list[LeftOut]:
+    """`leave_one_language_out` with a new model of `kind`: without augmentation and, where `train` has
+    created rows, with it."""
+    ways: Sequence[bool] = (False, True) if (train["source"] != "original").any() else (False,)
+    return [
+        leave_one_language_out(
+            train,
+            lambda: new_model(kind, settings),
+            work_dir=work_dir / ("augmented" if way else "original"),
+            seed=seed,
+            with_augmentation=way,
+        )
+        for way in ways
+    ]
+
+
+def comparison(ways: Sequence[LeftOut]) -> pd.DataFrame:
+    """One row a language left out and `all languages` last: `rows`, then an `f1_…` column a way, for a table
+    or figure."""
+    tables = []
+    for way in ways:
+        suffix = "with augmentation" if way.with_augmentation else "without augmentation"
+        f1 = pd.concat([way.by_language["f1"], pd.Series({"all languages": way.f1})])
+        tables.append(f1.rename(f"f1_{suffix}"))
+    rows = ways[0].by_language["rows"]
+    return pd.concat([pd.concat([rows, pd.Series({"all languages": rows.sum()})]).rename("rows"), *tables], axis=1)
+
+
+def expectations(tasks: Mapping[str, Sequence[LeftOut]], metrics: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """One row a task and way: `expected, low, high`, and `measured`, the F1 on the unseen languages of the
+    measured rows (NaN where there are none). `metrics` are the tasks' entries of metrics.json."""
+    rows = [
+        {
+            "task": task,
+            "augmented": way.with_augmentation,
+            "expected": way.f1,
+            "low": way.f1_interval[0],
+            "high": way.f1_interval[1],
+            "measured": metrics[task]["unseen_language_f1"],
+        }
+        for task, ways in tasks.items()
+        for way in ways
+    ]
+    return pd.DataFrame(rows, columns=["task", "augmented", "expected", "low", "high", "measured"])
+
+
+def leave_out_in_run(run: Path, task: str, kind: str, settings: Mapping[str, Any], *, seed: int) -> list[LeftOut]:
+    """`both_ways` on the augmented train table of a run; writes `RUN/leave_one_language_out/{task}.json`."""
+    folder = run / "leave_one_language_out"
+    train = artefact_reader(run)(f"{task}_train", of="augmentation")
+    with TemporaryDirectory(prefix="left_out_") as work_dir:
+        ways = both_ways(train, kind, settings, work_dir=Path(work_dir), seed=seed)
+    told = {"model": kind, "settings": dict(settings), "seed": seed, "ways": [way.as_dict() for way in ways]}
+    write_json(folder / f"{task}.json", told)
+    return ways

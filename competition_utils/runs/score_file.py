@@ -1,0 +1,108 @@
+"""Score a file of pairs with a fitted model: read, clean, translate, score, write."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from competition_utils.augment.build import open_translator
+from competition_utils.augment.translate import translate_table
+from competition_utils.data.check import fields_of, task_of
+from competition_utils.data.clean import clean_table
+from competition_utils.data.files import read_table
+from competition_utils.errors import UserError
+from competition_utils.models.base import load_model
+from competition_utils.models.score_cache import ScoreCache, model_hash, own_share, score_cached
+from competition_utils.runs.paths import project_root
+from competition_utils.storage import appears_whole, write_parquet
+from competition_utils.tasks import QI, TASKS, Task
+
+PLAIN_FIELDS = {"query", "target"}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What `score_file` did; `written` is false in all but the first of several processes."""
+
+    rows: int
+    seconds: float
+    written: bool
+
+
+def score_file(
+    model: Path, source: Path, output: Path, *, task: str | None = None, lexicon: Path | None = None
+) -> Scored:
+    """Write `id, task, language, score` for each row of `source`, in its order.
+
+    `source` has the official fields of a task, or the columns `query` and `target` (then `id` and `language` where
+    it has them, else 1, 2, … and "und"). Queries are translated with `lexicon`, else with the lexicon beside
+    `source` if there is one. Scores are kept by content under `.cache/scores`: called again after a kill, only what
+    is missing is scored. Raises UserError for an output of unknown kind, before any work, and DataError for the
+    faults of the file.
+    """
+    if output.suffix not in WRITERS:
+        raise UserError(f"output: expected a name that ends in {', '.join(WRITERS)}, found {output.name}.")
+    start = time.monotonic()
+    fitted = load_model(model)
+    chosen = TASKS[task] if task else None
+    translator = open_translator(str(lexicon or "auto"), source.parent)
+    pairs, _ = clean_table(*_read_pairs(source, chosen))
+    pairs["query_en"] = "" if translator is None else translate_table(pairs, translator)
+    scores = score_cached(fitted, pairs, ScoreCache(project_root() / ".cache" / "scores" / model_hash(model)))
+    first_process = own_share()[0] == 0
+    if first_process:
+        WRITERS[output.suffix](output, pairs[["id", "task", "language"]].assign(score=scores))
+    return Scored(len(pairs), time.monotonic() - start, first_process)
+
+
+def _read_pairs(source: Path, task: Task | None) -> tuple[pd.DataFrame, Task]:
+    """The table of a file with official fields or plain ones, and its task."""
+    if not source.is_file():
+        raise UserError(f"input: expected a file of pairs, found none at {source}.")
+    task = task or task_of(source)
+    if fields_of(source) and set(fields_of(source)) >= PLAIN_FIELDS:
+        return _read_plain(source, task or QI)
+    if task is None:
+        fields = " or ".join(task.target_field for task in TASKS.values())
+        raise UserError(
+            f"input: expected rows with origin_query and {fields}, or with query and target; found "
+            f"{', '.join(fields_of(source)) or 'no fields'} in {source}."
+        )
+    return read_table(source, task, split="test"), task
+
+
+def _read_plain(source: Path, task: Task) -> tuple[pd.DataFrame, Task]:
+    """Columns `query, target` (and `id, language` where given) as a table; texts stay as they are."""
+    if ".parquet" in source.suffixes:
+        given = pd.read_parquet(source)
+    elif ".csv" in source.suffixes:
+        given = pd.read_csv(source, dtype="str", keep_default_na=False)
+    else:
+        given = pd.read_json(source, lines=True, dtype=False, convert_dates=False)
+    table = pd.DataFrame(
+        {
+            "id": given["id"] if "id" in given else np.arange(1, len(given) + 1),
+            "task": task.name,
+            "language": given.get("language", "und"),
+            "origin_query": given["query"].fillna("").astype("str"),
+            "origin_target": given["target"].astype("str").where(given["target"].notna()),
+        }
+    )
+    return table, task
+
+
+def _write_csv(path: Path, scores: pd.DataFrame) -> None:
+    with appears_whole(path) as beside:
+        scores.to_csv(beside, index=False)
+
+
+def _write_json_lines(path: Path, scores: pd.DataFrame) -> None:
+    with appears_whole(path) as beside:
+        scores.to_json(beside, orient="records", lines=True, force_ascii=False)
+
+
+WRITERS = {".csv": _write_csv, ".parquet": write_parquet, ".jsonl": _write_json_lines, ".txt": _write_json_lines}

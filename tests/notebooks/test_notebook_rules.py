@@ -1,0 +1,115 @@
+"""What every notebook must be: thin, told in words, with checked parameters, and cleared of outputs."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from competition_utils.runs import paths
+from competition_utils.runs.parameters import read_notebook, read_parameters
+from competition_utils.runs.settings import load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+LOGIC = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While, ast.If, ast.Try)
+LONGEST_CELL = 20
+
+every_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def code_cells(notebook: Path) -> list[dict[str, Any]]:
+    return [cell for cell in read_notebook(notebook) if cell["cell_type"] == "code"]
+
+
+def sections(notebook: Path) -> list[tuple[str, list[str]]]:
+    """The text of each section from its heading on, and the code cells below it."""
+    found: list[tuple[str, list[str]]] = []
+    for cell in read_notebook(notebook):
+        if cell["cell_type"] == "code":
+            found[-1][1].append(cell["source"])
+        elif cell["source"].startswith("#"):
+            found.append((cell["source"], []))
+        else:
+            found[-1] = (found[-1][0] + "\n" + cell["source"], found[-1][1])
+    return found
+
+
+def sentences(text: str) -> int:
+    words = re.sub(r"^#.*$", "", text, flags=re.MULTILINE)
+    return len(re.findall(r"[.!?:](?=\s|$)", words))
+
+
+def test_the_five_notebooks_are_collected_and_no_other():
+    assert [path.name for path in NOTEBOOKS] == [paths.notebook_name(stage) for stage in paths.STAGES]
+
+
+@every_notebook
+def test_cells_call_and_show_without_logic_of_their_own(notebook):
+    for cell in code_cells(notebook):
+        found = [type(node).__name__ for node in ast.walk(ast.parse(cell["source"])) if isinstance(node, LOGIC)]
+        assert not found, cell["source"]
+
+
+@every_notebook
+def test_no_cell_is_longer_than_a_glance(notebook):
+    assert max(len(cell["source"].splitlines()) for cell in code_cells(notebook)) <= LONGEST_CELL
+
+
+@every_notebook
+def test_every_parameter_has_a_comment(notebook):
+    assert [p.name for p in read_parameters(notebook).values() if not p.comment] == []
+
+
+@every_notebook
+def test_every_notebook_can_be_told_which_run_it_belongs_to(notebook):
+    assert "run_dir" in read_parameters(notebook)
+
+
+@every_notebook
+def test_there_is_one_title_and_it_comes_first(notebook):
+    titles = [cell["source"].startswith("# ") for cell in read_notebook(notebook) if cell["cell_type"] == "markdown"]
+    assert titles[0] and sum(titles) == 1
+
+
+@every_notebook
+def test_every_section_has_text_and_code(notebook):
+    assert [text for text, cells in sections(notebook) if not sentences(text) or not cells] == []
+
+
+@every_notebook
+def test_every_figure_has_two_sentences_above_it_that_say_what_to_see(notebook):
+    with_figures = [text for text, cells in sections(notebook) if any("save_figure" in cell for cell in cells)]
+    assert with_figures
+    assert [text for text in with_figures if sentences(text) < 2] == []
+
+
+@every_notebook
+def test_the_last_cell_finishes_the_stage(notebook):
+    last = read_notebook(notebook)[-1]
+    assert last["cell_type"] == "code"
+    assert isinstance(ast.parse(last["source"]).body[-1], ast.Expr)
+    assert last["source"].splitlines()[-1].startswith(("stage.finish(", ")"))
+    assert "stage.finish(" in last["source"]
+
+
+@every_notebook
+def test_outputs_are_cleared(notebook):
+    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in code_cells(notebook))
+
+
+def test_a_parameter_of_several_notebooks_has_the_same_default_in_each():
+    defaults: dict[str, set[str]] = {}
+    for notebook in NOTEBOOKS:
+        for parameter in read_parameters(notebook).values():
+            defaults.setdefault(parameter.name, set()).add(repr(parameter.default))
+    assert {name: found for name, found in defaults.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_fits_the_notebooks(config):
+    assert load_settings(str(config)).config == config.stem

@@ -1,0 +1,115 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from competition_utils.errors import DataError, UserError
+from competition_utils.models.base import new_model
+from competition_utils.runs import score_file as room
+from competition_utils.runs.cli import main
+from competition_utils.runs.score_file import score_file
+
+WORDS = ["shoe", "lamp", "ring", "drum"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A linear model that knows that equal words are relevant."""
+    rng = np.random.default_rng(0)
+    query, target = (np.array(WORDS)[rng.integers(0, 4, 400)] for _ in range(2))
+    pairs = pd.DataFrame({"task": "QI", "language": "en", "query": query, "query_en": "", "target": target})
+    pairs["label"] = (query == target).astype(int)
+    folder = tmp_path_factory.mktemp("model")
+    fitted = new_model("linear", {})
+    fitted.fit(pairs, pairs, work_dir=folder, seed=0)
+    fitted.save(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setattr(room, "project_root", lambda: tmp_path / "project")
+
+
+def official(path, rows):
+    lines = [
+        {"id": n, "task": "QI", "language": "en", "origin_query": query, "item_title": title}
+        for n, query, title in rows
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+ROWS = [(7, "shoe", "shoe"), (3, "lamp", "ring"), (9, "drum", None), (4, "lamp", "lamp")]
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "scores.parquet", "scores.jsonl"])
+def test_every_id_comes_out_once_in_the_order_of_the_file(model, tmp_path, name):
+    score_file(model, official(tmp_path / "test_QI.txt", ROWS), tmp_path / name)
+    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".jsonl": lambda p: pd.read_json(p, lines=True)}
+    scores = readers[(tmp_path / name).suffix](tmp_path / name)
+    assert scores["id"].tolist() == [7, 3, 9, 4]
+    assert scores["score"].iloc[[0, 3]].min() > scores["score"].iloc[[1, 2]].max()
+
+
+def test_plain_columns_query_and_target_are_enough(model, tmp_path):
+    pd.DataFrame({"query": ["shoe", "nan"], "target": ["shoe", "ring"]}).to_csv(tmp_path / "pairs.csv", index=False)
+    score_file(model, tmp_path / "pairs.csv", tmp_path / "scores.csv")
+    scores = pd.read_csv(tmp_path / "scores.csv")
+    assert scores["id"].tolist() == [1, 2]
+    assert scores["score"].iloc[0] > scores["score"].iloc[1]
+
+
+def test_the_lexicon_beside_the_input_translates_its_queries(model, tmp_path):
+    source = official(tmp_path / "test_QI.txt", [(1, "zapato", "shoe"), (2, "zapato", "ring")])
+    source.write_text(source.read_text().replace('"en"', '"es"'))
+    lexicon = "source_lang\tsource_text\ttarget_lang\ttarget_text\nes\tzapato\ten\tshoe\n"
+    (tmp_path / "lexicon.tsv").write_text(lexicon)
+    score_file(model, source, tmp_path / "scores.csv")
+    scores = pd.read_csv(tmp_path / "scores.csv")["score"]
+    assert scores[0] > scores[1] + 0.2
+
+
+def test_a_second_call_scores_nothing_anew(model, tmp_path, monkeypatch):
+    source = official(tmp_path / "test_QI.txt", ROWS)
+    score_file(model, source, tmp_path / "first.csv")
+
+    def refuse(self, pairs):
+        raise AssertionError("scored again")
+
+    monkeypatch.setattr("competition_utils.models.linear.LinearModel.score", refuse)
+    score_file(model, source, tmp_path / "second.csv")
+    assert (tmp_path / "second.csv").read_bytes() == (tmp_path / "first.csv").read_bytes()
+
+
+def test_an_output_of_unknown_kind_is_refused_before_any_work(tmp_path):
+    with pytest.raises(UserError, match=r"output: expected a name that ends in \.csv"):
+        score_file(tmp_path / "no model", tmp_path / "no input", tmp_path / "scores.xls")
+
+
+def test_a_file_with_other_fields_is_told_with_what_it_has(model, tmp_path):
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match=r"or with query and target; found a, b in"):
+        score_file(model, tmp_path / "other.csv", tmp_path / "scores.csv")
+
+
+def test_faults_of_the_input_are_named_and_nothing_is_written(model, tmp_path):
+    source = official(tmp_path / "test_QI.txt", [*ROWS, (7, "shoe", "ring")])
+    with pytest.raises(DataError, match=r"test_QI\.txt:5"):
+        score_file(model, source, tmp_path / "scores.csv")
+    assert not (tmp_path / "scores.csv").exists()
+
+
+def test_the_command_prints_how_many_pairs_and_how_fast(model, tmp_path, capsys):
+    source = official(tmp_path / "test_QI.txt", ROWS)
+    status = main(["score", "--model", str(model), "--input", str(source), "--output", str(tmp_path / "s.csv")])
+    assert status == 0
+    assert "4 pairs scored in" in capsys.readouterr().out
+
+
+def test_a_folder_without_a_model_gives_one_message_and_status_2(tmp_path, capsys):
+    source = official(tmp_path / "test_QI.txt", ROWS)
+    status = main(["score", "--model", str(tmp_path), "--input", str(source), "--output", str(tmp_path / "s.csv")])
+    assert status == 2
+    assert "model folder: expected" in capsys.readouterr().err
