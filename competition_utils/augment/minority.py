@@ -21,6 +21,10 @@ from competition_utils.tasks import QC
 
 NEIGHBOURS = 24
 KINDS = ("colour", "size", "audience", "material", "number", "code")
+# Words that are as often part of a thing's name ("paper towels") as a property of it …
+NAMES = frozenset({"paper", "glass", "baby", "dogs", "cats"})
+# … or of another property ("rose gold").
+LONGER = re.compile("ros[aeé]|ローズ|로즈|โรส|róż|hồng|ورد", re.IGNORECASE)
 NUMBER = r"(?<![\w.,])(\d{1,4})(?![\w.,])"
 CODE = r"(?<![\w-])((?=\w*\d)(?=\w*[a-z])[a-z0-9]+-?[0-9]+[a-z]{0,2})(?![\w-])"
 
@@ -140,7 +144,9 @@ def _edit_words(rows: pd.DataFrame, language: str, kinds: list[str], rng: np.ran
     word = _found(folded, _any_of(forms, language))
     old = pd.DataFrame([forms[text] for text in word], index=word.index, columns=["name", "form"])
     old["word"] = word
-    old = old[attributes.loc[old["name"], "kind"].isin(kinds).to_numpy()]
+    wanted = attributes.loc[old["name"], "kind"].isin(kinds).to_numpy() & ~old["name"].isin(NAMES).to_numpy()
+    part = np.array([bool(LONGER.search(text)) for text in folded[old.index]], dtype=bool)
+    old = old[wanted & ~((old["name"] == "gold").to_numpy() & part)]
     edited, notes, places = [], [], []
     for place, name, form, text in old.itertuples():
         group = attributes.index[(attributes["group"] == attributes.at[name, "group"]) & (attributes.index != name)]

@@ -66,8 +66,18 @@ def test_one_thing_is_changed_in_the_querys_own_language(language, query, target
         ("en", "blouse", "Red Blouse", 1),
         ("en", "iphone 13 case", "Case for iPhone", 1),
         ("xx", "red blouse", "Red Blouse", 1),
+        ("en", "paper towel holder", "Paper Towel Holder", 1),
+        ("en", "rose gold lamp", "Rose Gold Lamp", 1),
     ],
-    ids=["title silent", "negative row", "query silent", "number not in title", "unknown language"],
+    ids=[
+        "title silent",
+        "negative row",
+        "query silent",
+        "number not in title",
+        "unknown language",
+        "a name's part",
+        "a longer colour's part",
+    ],
 )
 def test_nothing_is_made_where_the_title_states_no_opposite(language, query, target, label):
     assert len(created(counterfactuals(train((language, query, target, label)), Tools(QI), share=1.0))) == 0
