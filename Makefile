@@ -1,9 +1,10 @@
 # make run    set up if need be, then the main job on the built-in sample; a second `make run` goes on where it ended
 # make test   all tests          make lint   ruff          make lab   JupyterLab on the notebooks
+# make gpu-check   on a CUDA machine: its tests and benchmarks, figures into gpu_check.json
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: run test lint lab
+.PHONY: run test lint lab gpu-check
 .DEFAULT_GOAL := run
 
 run: $(INSTALLED)
@@ -11,7 +12,7 @@ run: $(INSTALLED)
 
 # By file, so that a run which many tests of a file look at is made once.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile --dist loadfile
 
 lint: $(INSTALLED)
 	.venv/bin/ruff check .
@@ -19,6 +20,9 @@ lint: $(INSTALLED)
 
 lab: $(INSTALLED)
 	.venv/bin/jupyter lab notebooks
+
+gpu-check: $(INSTALLED)
+	$(PYTHON) benchmarks/gpu_check.py --output gpu_check.json
 
 # uv resolves this list in seconds where pip needs minutes; where there is none it is put into .venv itself.
 $(INSTALLED): requirements.txt pyproject.toml

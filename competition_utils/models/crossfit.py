@@ -36,6 +36,7 @@ def crossfit(
     work_dir: Path,
     fit_folds: Sequence[int],
     seed: int,
+    other_task: pd.DataFrame | None = None,
 ) -> CrossFit:
     """Fit once for each fold of `fit_folds` on the rows of all other folds, and score.
 
@@ -43,6 +44,7 @@ def crossfit(
         tables: augmented tables by split; `train` is needed, `dev` and `test` are scored where they are there.
         folder: gets `fold0/` … with model and scores; a fold that is complete there is not fitted again.
         work_dir: for checkpoints of a fit under way.
+        other_task: training rows of the other task, which every fit sees besides (two-stage training).
 
     Validation rows are original rows only, whatever was created from them. Dev and test get the mean of the
     folds' scores. Raises UserError for a fold that the train table does not hold.
@@ -55,7 +57,7 @@ def crossfit(
     for fold in fit_folds:
         done = folder / f"fold{fold}"
         if not (done / "scores.parquet").is_file():
-            _fit_fold(kind, settings, tables, fold, done, work_dir / f"fold{fold}", seed + fold)
+            _fit_fold(kind, settings, tables, fold, done, work_dir / f"fold{fold}", seed + fold, other_task)
         reports.append(FitReport(**read_json(done / "fit.json")))
         parts.append(pd.read_parquet(done / "scores.parquet"))
     history = pd.concat(
@@ -65,14 +67,15 @@ def crossfit(
     return CrossFit(_average(pd.concat(parts, ignore_index=True)), history, notes)
 
 
-def _fit_fold(kind, settings, tables, fold: int, done: Path, work_dir: Path, seed: int) -> None:
+def _fit_fold(kind, settings, tables, fold: int, done: Path, work_dir: Path, seed: int, other_task) -> None:
     train = tables["train"]
     held = train["fold"] == fold
     valid = train[held & (train["source"] == "original")]
+    seen = train[~held] if other_task is None else pd.concat([train[~held], other_task], ignore_index=True)
     work_dir.mkdir(parents=True, exist_ok=True)
     done.mkdir(parents=True, exist_ok=True)
     model = new_model(kind, settings)
-    report = model.fit(train[~held], valid, work_dir=work_dir, seed=seed)
+    report = model.fit(seen, valid, work_dir=work_dir, seed=seed)
     model.save(done)
     report.seconds = 0.0  # times stay out of files that later stages hash
     write_json(done / "fit.json", report.as_dict())

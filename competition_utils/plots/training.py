@@ -8,23 +8,28 @@ from matplotlib.figure import Figure
 
 from competition_utils.plots.style import COLOURS, PALETTE, new_figure
 
+CURVES = {
+    "loss": ("Training loss", "mean loss since the last point"),
+    "valid_auc": ("AUC on validation rows", "AUC"),
+    "valid_f1": ("F1 on validation rows, best threshold", "F1"),
+}
+
 
 def learning_curves(history: pd.DataFrame) -> Figure:
-    """Training loss and validation AUC over epochs, one line a task and fold.
+    """Training loss and validation figures over epochs, a panel each, one line a task and fold.
 
-    `history`: `task, fold, epoch, loss, valid_auc`; a fit with a single evaluation shows as a point.
+    `history`: `task, fold, epoch` and what the model kind tells of `loss, valid_auc, valid_f1`, each with gaps where
+    it was not measured; a fit with a single evaluation shows as a point.
     """
-    figure, (left, right) = new_figure(11, 4, cols=2)
-    for colour, ((task, fold), curve) in zip(PALETTE, history.groupby(["task", "fold"]), strict=False):
-        style = {"color": colour, "marker": "o", "label": f"{task}, fold {fold}"}
-        if "loss" in curve:
-            left.plot(curve["epoch"], curve["loss"], **style)
-        right.plot(curve["epoch"], curve["valid_auc"], **style)
-    left.set(title="Training loss", xlabel="epoch", ylabel="mean loss since the last point")
-    right.set(title="AUC on validation rows", xlabel="epoch", ylabel="AUC")
-    right.axhline(0.5, color=COLOURS["baseline"], linestyle=":", linewidth=1)
-    right.annotate("chance", (1, 0.5), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
-    right.legend()
+    told = [name for name in CURVES if name in history and history[name].notna().any()]
+    figure, axes = new_figure(5.5 * len(told), 4, cols=len(told))
+    for axis, name in zip(np.atleast_1d(axes), told, strict=True):
+        for colour, ((task, fold), curve) in zip(PALETTE, history.groupby(["task", "fold"]), strict=False):
+            points = curve.dropna(subset=name)
+            axis.plot(points["epoch"], points[name], color=colour, marker="o", label=f"{task}, fold {fold}")
+        title, label = CURVES[name]
+        axis.set(title=title, xlabel="epoch", ylabel=label)
+        axis.legend()
     return figure
 
 

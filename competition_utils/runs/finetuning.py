@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from competition_utils.errors import UserError
 from competition_utils.models.crossfit import CrossFit, crossfit
 from competition_utils.runs.stage import Stage
-from competition_utils.tasks import SPLITS, select_tasks
+from competition_utils.tasks import SPLITS, TASKS, select_tasks
 
 YARDSTICK = "linear"
 
@@ -20,19 +22,32 @@ def fit_tasks(
 ) -> dict[str, CrossFit]:
     """Fit `model` for each task of `task` that the stage `augmentation` left; keyed by task name.
 
-    Writes `{QC,QI}_scores.parquet` and `{QC,QI}/fold0/` … (the models, ready for `score --model`).
+    Writes `{QC,QI}_scores.parquet` and the models, ready for `score --model`: `{QC,QI}/fold0/` …, or `joint/fold0/` …
+    where `settings` ask for one model for both tasks (`training: joint`). With `training: two_stage` each fit begins
+    on the other task's rows. Raises UserError where these need both tasks and only one is there.
     """
-    return {name: _fit_task(stage, name, name, model, settings, fit_folds, seed) for name in _tasks_of(stage, task)}
+    tables = {name: _tables(stage, name) for name in _tasks_of(stage, task)}
+    training = settings.get("training", "single")
+    if training != "single" and len(tables) < len(TASKS):
+        raise UserError(f"training: {training} needs the rows of QC and QI, found {', '.join(tables)}. Set task: all.")
+    if training == "joint":
+        return _fit_jointly(stage, tables, model, settings, fit_folds, seed)
+    others = {name: _other_rows(tables, name) if training == "two_stage" else None for name in tables}
+    return {
+        name: _fit(stage, name, name, tables[name], model, settings, fit_folds, seed, others[name]) for name in tables
+    }
 
 
 def fit_yardstick(stage: Stage, task: str, fit_folds: Sequence[int], seed: int) -> dict[str, CrossFit]:
     """The same folds through the linear model: `{QC,QI}_linear_scores.parquet`."""
-    names = _tasks_of(stage, task)
-    return {name: _fit_task(stage, name, f"{name}_{YARDSTICK}", YARDSTICK, {}, fit_folds, seed) for name in names}
+    return {
+        name: _fit(stage, name, f"{name}_{YARDSTICK}", _tables(stage, name), YARDSTICK, {}, fit_folds, seed)
+        for name in _tasks_of(stage, task)
+    }
 
 
 def histories(fits: Mapping[str, CrossFit]) -> pd.DataFrame:
-    """All evaluations of all fits: `task, fold, step, epoch, loss, valid_auc`."""
+    """All evaluations of all fits: `task, fold, epoch, loss, valid_auc` and what else the model kind tells."""
     return pd.concat([fit.history.assign(task=name) for name, fit in fits.items()], ignore_index=True)
 
 
@@ -82,11 +97,33 @@ def _tasks_of(stage: Stage, task: str) -> list[str]:
     return [chosen.name for chosen in select_tasks(task) if chosen.name in present]
 
 
-def _fit_task(stage: Stage, name: str, label: str, model: str, settings, fit_folds, seed: int) -> CrossFit:
-    tables = {"train": stage.read(f"{name}_train", of="augmentation")}
-    for split in SPLITS[1:]:
-        if (stage.run / "augmentation" / f"{name}_{split}.parquet").is_file():
-            tables[split] = stage.read(f"{name}_{split}", of="augmentation")
+def _tables(stage: Stage, name: str) -> dict[str, pd.DataFrame]:
+    """The augmented tables of a task by split; dev and test where they are there."""
+    present = [split for split in SPLITS if (stage.run / "augmentation" / f"{name}_{split}.parquet").is_file()]
+    return {split: stage.read(f"{name}_{split}", of="augmentation") for split in dict.fromkeys(["train", *present])}
+
+
+def _other_rows(tables: Mapping[str, Mapping[str, pd.DataFrame]], name: str) -> pd.DataFrame:
+    return pd.concat([tables[other]["train"] for other in tables if other != name], ignore_index=True)
+
+
+def _fit_jointly(stage: Stage, tables, model: str, settings, fit_folds, seed: int) -> dict[str, CrossFit]:
+    """One crossfit over the rows of both tasks, taken apart by task afterwards."""
+    splits = dict.fromkeys(split for by_split in tables.values() for split in by_split)
+    together = {
+        split: pd.concat([by_split[split] for by_split in tables.values() if split in by_split], ignore_index=True)
+        for split in splits
+    }
+    fit = _fit(stage, "QC and QI", "joint", together, model, settings, fit_folds, seed)
+    parts = {name: fit.scores[fit.scores["task"] == name].reset_index(drop=True) for name in tables}
+    for name, scores in parts.items():
+        stage.write(f"{name}_scores", scores)
+    return {name: replace(fit, scores=scores) for name, scores in parts.items()}
+
+
+def _fit(
+    stage: Stage, name: str, label: str, tables, model: str, settings, fit_folds, seed: int, other_task=None
+) -> CrossFit:
     fit = crossfit(
         model,
         settings,
@@ -95,6 +132,7 @@ def _fit_task(stage: Stage, name: str, label: str, model: str, settings, fit_fol
         work_dir=stage.work_folder(label),
         fit_folds=fit_folds,
         seed=seed,
+        other_task=other_task,
     )
     stage.write(f"{label}_scores", fit.scores)
     for note in fit.notes:

@@ -5,6 +5,7 @@ import pytest
 from competition_utils.errors import UserError
 from competition_utils.models import crossfit as room
 from competition_utils.models.crossfit import crossfit
+from competition_utils.models.linear import LinearModel
 
 
 @pytest.fixture
@@ -47,3 +48,19 @@ def test_a_finished_fold_is_not_fitted_again(tables, tmp_path, monkeypatch):
 def test_a_fold_that_is_not_there_is_refused(tables, tmp_path):
     with pytest.raises(UserError, match=r"fit_folds: expected one or more of \[0, 1, 2\], found \[5\]"):
         _fit(tables, tmp_path, (5,))
+
+
+def test_rows_of_the_other_task_are_seen_by_every_fit_and_scored_by_none(tables, tmp_path, monkeypatch):
+    seen = []
+
+    class Recorder(LinearModel):
+        def fit(self, train, valid, **more):
+            seen.append((train["task"].value_counts().to_dict(), set(valid["task"])))
+            return super().fit(train, valid, **more)
+
+    monkeypatch.setattr(room, "new_model", lambda kind, settings: Recorder(settings))
+    other = tables["dev"].assign(task="QC", fold=np.int16(0))
+    work = {"folder": tmp_path / "models", "work_dir": tmp_path / "work"}
+    scores = crossfit("linear", {}, tables, fit_folds=[0], seed=0, other_task=other, **work).scores
+    assert seen == [({"QI": 240, "QC": 50}, {"QI"})]
+    assert set(scores["task"]) == {"QI"}

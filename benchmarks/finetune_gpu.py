@@ -1,0 +1,199 @@
+"""Fine-tuning speed and memory on a CUDA GPU: Unsloth beside plain transformers + PEFT + bitsandbytes.
+
+Models of the real shapes with random weights have the speed and memory of the real ones. Every part runs in a process
+of its own, since Unsloth patches what the plain one uses. Ours: Unsloth, rows grouped by length, the largest
+micro-batch that fits. Plain: the winner's way, a micro-batch of 8, padded, shuffled.
+
+    python benchmarks/finetune_gpu.py --shapes gemma3-12b qwen2-14b --output finetune_gpu.json
+
+Prints a table and writes JSON; ends with status 2 on a machine without CUDA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PAIRS_OF_AN_EPOCH = 500_000
+STEPS, WARM_UP = 30, 10
+ROWS = 32  # of an optimizer step
+WAYS = {
+    "unsloth": {"backend": "unsloth", "batching": "grouped", "micro_batch": "auto"},
+    "plain": {"backend": "transformers", "batching": "shuffled", "micro_batch": 8, "gradient_checkpointing": True},
+}
+MEMORY_ROWS, MEMORY_TOKENS = 8, 128  # the batch whose peak memory is to stay under a 16 GB card's
+
+
+def main() -> int:
+    arguments = _parse()
+    import torch
+
+    if not torch.cuda.is_available():
+        print("finetune_gpu: needs a CUDA GPU, found none on this machine.")
+        return 2
+    if arguments.part:
+        print("RESULT " + json.dumps(_measure(arguments.part, arguments.model, arguments.shapes[0])))
+        return 0
+    rows = [row for shape in arguments.shapes for row in _compare(shape)]
+    found = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "rows": rows}
+    arguments.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    _print_table(rows)
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--shapes", nargs="+", default=["gemma3-1b", "gemma3-4b", "gemma3-12b", "qwen2-7b", "qwen2-14b"]
+    )
+    parser.add_argument("--output", type=Path, default=Path("finetune_gpu.json"))
+    parser.add_argument("--part", choices=[*WAYS, "memory", "ceiling"], help=argparse.SUPPRESS)
+    parser.add_argument("--model", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _compare(shape: str) -> list[dict[str, Any]]:
+    """All parts for one shape; Unsloth's row gets its ratio to the plain way."""
+    from competition_utils.models.random_models import build_random_model
+
+    with tempfile.TemporaryDirectory(prefix="finetune-") as folder:
+        texts = (" ".join(row) for row in _words(200))
+        model = build_random_model(folder, shape, texts, dtype="bfloat16", device="cuda")
+        ceiling = _in_own_process("ceiling", model, shape)["flops"]
+        found = {way: _in_own_process(way, model, shape) for way in WAYS}
+        memory = _in_own_process("memory", model, shape)
+    for way, row in found.items():
+        # LoRA on frozen weights: 2 operations forward and 2 backward a parameter and token, 2 more when recomputed.
+        operations = (6 if row["checkpointing"] else 4) * row["parameters"] * row["tokens_per_second"]
+        row |= {"shape": shape, "way": way, "share_of_ceiling": operations / ceiling}
+        row["hours_per_epoch"] = PAIRS_OF_AN_EPOCH / row["samples_per_second"] / 3600
+    found["unsloth"]["speed_up"] = found["unsloth"]["samples_per_second"] / found["plain"]["samples_per_second"]
+    found["unsloth"]["peak_gib_8x128"] = memory["peak_gib"]
+    return list(found.values())
+
+
+def _in_own_process(part: str, model: Path, shape: str) -> dict[str, Any]:
+    line = [sys.executable, __file__, "--part", part, "--model", str(model), "--shapes", shape]
+    done = subprocess.run(line, capture_output=True, text=True)
+    results = [text for text in done.stdout.splitlines() if text.startswith("RESULT ")]
+    if done.returncode or not results:
+        raise SystemExit(f"{shape} {part} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    return json.loads(results[-1].removeprefix("RESULT "))
+
+
+def _measure(part: str, model: str, shape: str) -> dict[str, Any]:
+    if part == "ceiling":
+        return {"flops": _matrix_product_ceiling()}
+    if part == "memory":
+        wishes = WAYS["unsloth"] | {"micro_batch": MEMORY_ROWS, "gradient_checkpointing": True}
+        return _train(model, wishes, effective_batch=MEMORY_ROWS, tokens=MEMORY_TOKENS, steps=6)
+    return _train(model, WAYS[part], effective_batch=ROWS, tokens=None, steps=STEPS)
+
+
+def _matrix_product_ceiling(size: int = 8192, repeats: int = 20) -> float:
+    """Floating-point operations a second of a large bfloat16 matrix product: the most this card gives in practice."""
+    import torch
+
+    left, right = (torch.randn(size, size, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    times = []
+    for _ in range(repeats):
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        left @ right
+        torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return 2 * size**3 / float(np.median(times))
+
+
+def _train(
+    model: str, wishes: dict[str, Any], *, effective_batch: int, tokens: int | None, steps: int
+) -> dict[str, Any]:
+    """Train a few steps; `tokens` is the length of every prompt, None for lengths as pairs have them (mean 64)."""
+    from competition_utils.models import decoder_load
+    from competition_utils.models.decoder_fit import open_decoder
+    from competition_utils.models.decoder_settings import DecoderSettings
+
+    settings = DecoderSettings.read(
+        {"model": model, "device": "cuda", "four_bit": True, "effective_batch": effective_batch} | wishes
+    )
+    decoder = open_decoder(settings, model)  # imports Unsloth where it is wanted, so it comes first
+    import torch
+
+    data = _prompts(steps * effective_batch, tokens)
+    torch.cuda.reset_peak_memory_stats()
+    times, fit = _timed_steps(decoder, settings, data)
+    warm = times[WARM_UP:] if len(times) > WARM_UP else times[len(times) // 2 :]
+    speed = effective_batch / float(np.median(warm))
+    return {
+        "parameters": decoder_load.count_parameters(model),
+        "micro_batch": fit.micro_batch,
+        "checkpointing": fit.checkpointing,
+        "samples_per_second": speed,
+        "tokens_per_second": speed * float(np.mean([len(prompt) for prompt in data.prompts])),
+        "peak_gib": torch.cuda.max_memory_allocated() / 2**30,
+    }
+
+
+def _timed_steps(decoder: Any, settings: Any, data: Any) -> tuple[list[float], Any]:
+    """Seconds of each optimizer step of one epoch over `data`, and the micro-batch that was taken."""
+    import torch
+    from transformers import TrainerCallback
+
+    from competition_utils.models import decoder_train
+
+    times: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            torch.cuda.synchronize()
+            times.append(time.perf_counter())
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            torch.cuda.synchronize()
+            times[-1] = time.perf_counter() - times[-1]
+
+    with tempfile.TemporaryDirectory(prefix="steps-") as folder:
+        trainer, fit = decoder_train.make_trainer(
+            decoder, settings, train=data, valid=None, epochs=1, folder=Path(folder), seed=0
+        )
+        trainer.add_callback(Clock())
+        trainer.train()
+    return times, fit
+
+
+def _prompts(count: int, tokens: int | None) -> Any:
+    """Random tokens with the lengths of real prompts: log-normal around 64, 20 to 256."""
+    from competition_utils.models.decoder_rows import Labelled
+
+    random = np.random.default_rng(0)
+    drawn = np.clip(random.lognormal(np.log(60), 0.35, count), 20, 256).astype(int)
+    lengths = drawn if tokens is None else np.full(count, tokens)
+    prompts = [random.integers(10, 1000, length).tolist() for length in lengths]
+    return Labelled(prompts, random.integers(0, 2, count), np.ones(count), np.full(count, "QI"))
+
+
+def _words(count: int) -> list[list[str]]:
+    random = np.random.default_rng(1)
+    syllables = np.array([c + v for c in "bdfgklmnprst" for v in "aeiou"])
+    return [["".join(random.choice(syllables, 3)) for _ in range(20)] for _ in range(count)]
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    heads = ("shape", "way", "samples_per_second", "speed_up", "share_of_ceiling", "peak_gib", "peak_gib_8x128")
+    heads += ("hours_per_epoch", "micro_batch", "checkpointing")
+    print(" | ".join(heads))
+    for row in rows:
+        values = (row.get(head, "") for head in heads)
+        print(" | ".join(f"{value:.3g}" if isinstance(value, float) else str(value) for value in values))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

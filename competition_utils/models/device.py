@@ -1,0 +1,142 @@
+"""Where a decoder runs: device, number format, attention and library, chosen in one place that says why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from competition_utils.errors import UserError
+
+AUTO = "auto"
+OPTIONAL_PACKAGES = ("unsloth", "bitsandbytes", "flash_attn")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What matters of the machine: `capability` is CUDA's compute capability, `memory_gib` that of the first
+    GPU."""
+
+    gpus: int = 0
+    gpu_name: str = ""
+    capability: tuple[int, int] = (0, 0)
+    memory_gib: float = 0.0
+    packages: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class DeviceChoice:
+    """`dtype` is a torch name; `attention` is transformers' name, "" where Unsloth decides; `why` are
+    sentences."""
+
+    device: str
+    dtype: str
+    attention: str
+    four_bit: bool
+    backend: str
+    why: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(self.why)
+
+
+def look_at_machine() -> Machine:
+    """What torch and the installed packages say; imports neither Unsloth nor transformers."""
+    import torch
+
+    packages = frozenset(name for name in OPTIONAL_PACKAGES if find_spec(name))
+    if not torch.cuda.is_available():
+        return Machine(packages=packages)
+    facts = torch.cuda.get_device_properties(0)
+    return Machine(
+        torch.cuda.device_count(),
+        facts.name,
+        (facts.major, facts.minor),
+        facts.total_memory / 2**30,
+        packages,
+    )
+
+
+def choose_device(
+    machine: Machine,
+    *,
+    family: str,
+    device: str = AUTO,
+    dtype: str = AUTO,
+    attention: str = AUTO,
+    four_bit: bool | str = AUTO,
+    backend: str = AUTO,
+) -> DeviceChoice:
+    """Choose for one machine and one model family (`config.model_type`); anything but "auto" is taken as
+    given.
+
+    Raises UserError where a wish cannot be met, e.g. Unsloth without CUDA.
+    """
+    device, why_device = _choose_place(machine, device)
+    backend, why_backend = _choose_backend(machine, device, backend)
+    dtype, why_dtype = _choose_dtype(machine, device, dtype, family)
+    four_bit, why_four_bit = _choose_four_bit(machine, device, four_bit)
+    attention, why_attention = _choose_attention(machine, backend, attention, dtype)
+    why = (why_device, why_backend, why_dtype, why_four_bit, why_attention)
+    return DeviceChoice(device, dtype, attention, four_bit, backend, why)
+
+
+def wants_unsloth(machine: Machine, device: str, backend: str) -> bool:
+    """Whether the choice falls on Unsloth, known before anything of the model is read: it must be imported
+    first."""
+    return _choose_backend(machine, _choose_place(machine, device)[0], backend)[0] == "unsloth"
+
+
+def _choose_place(machine: Machine, wish: str) -> tuple[str, str]:
+    if wish == "cuda" and not machine.gpus:
+        raise UserError("device: expected a CUDA GPU, found none. Set `device: auto`, or use a machine with one.")
+    if wish == "cpu" or not machine.gpus:
+        return "cpu", "on the CPU, " + ("as asked" if wish == "cpu" else "no CUDA GPU was found")
+    return "cuda", f"on {machine.gpu_name} with {machine.memory_gib:.0f} GiB ({machine.gpus} of them)"
+
+
+def _choose_backend(machine: Machine, device: str, wish: str) -> tuple[str, str]:
+    if wish == "unsloth" and (device != "cuda" or "unsloth" not in machine.packages):
+        found = "no package unsloth" if device == "cuda" else f"device {device}"
+        raise UserError(
+            f"backend: unsloth needs CUDA and its package, found {found}. "
+            "Set `backend: transformers`, which fits the same adapters."
+        )
+    if wish != AUTO:
+        return wish, f"through {wish}, as asked"
+    if device == "cuda" and "unsloth" in machine.packages:
+        return "unsloth", "through Unsloth, the fastest on CUDA"
+    return "transformers", "through transformers and PEFT, since Unsloth needs CUDA and its package"
+
+
+def _choose_dtype(machine: Machine, device: str, wish: str, family: str) -> tuple[str, str]:
+    no_bf16 = device == "cuda" and machine.capability < (8, 0)
+    if family.startswith("gemma3") and (wish == "float16" or (wish == AUTO and no_bf16)):
+        return "float32", "float32, since Gemma 3 overflows float16 and the card has no bfloat16"
+    if wish != AUTO:
+        return wish, f"{wish}, as asked"
+    if device == "cpu":
+        return "float32", "float32, which a CPU is quick and exact in"
+    if no_bf16:
+        return "float16", "float16, since cards before Ampere have no bfloat16"
+    return "bfloat16", "bfloat16"
+
+
+def _choose_four_bit(machine: Machine, device: str, wish: bool | str) -> tuple[bool, str]:
+    installed = "bitsandbytes" in machine.packages
+    if wish is True and not installed:
+        raise UserError("four_bit: expected the package bitsandbytes, found none. Install it or set `four_bit: false`.")
+    if wish != AUTO:
+        return bool(wish), "4-bit nf4, as asked" if wish else "16-bit or more, as asked"
+    if device == "cuda" and installed:
+        return True, "4-bit nf4, a quarter of the memory"
+    return False, "not in 4-bit, which pays on CUDA only"
+
+
+def _choose_attention(machine: Machine, backend: str, wish: str, dtype: str) -> tuple[str, str]:
+    if backend == "unsloth":
+        return "", "attention as Unsloth picks it (flex attention for Gemma 3, which it refuses SDPA for)"
+    if wish != AUTO:
+        return wish, f"{wish} attention, as asked"
+    if "flash_attn" in machine.packages and dtype in ("bfloat16", "float16") and machine.capability >= (8, 0):
+        return "flash_attention_2", "flash attention 2"
+    return "sdpa", "PyTorch's own attention (SDPA)"

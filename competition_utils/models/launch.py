@@ -1,0 +1,158 @@
+"""The same fit and score in children of this process, started by `accelerate launch`: one a GPU, or several
+on a CPU.
+
+A child imports what it needs in the right order, and gives the GPU back when it ends; the notebook that
+started it holds no model. Tables travel as parquet, results as the files that a fit writes anyway.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import competition_utils
+from competition_utils.errors import UserError
+from competition_utils.models.base import FitReport
+from competition_utils.models.decoder_settings import DecoderSettings
+from competition_utils.storage import read_json, write_json, write_parquet, write_text
+
+CHILD = "COMPETITION_UTILS_CHILD"  # set in the children, so that they do not start children
+LAST_LINES = 30
+ONE_MACHINE = ("--num_machines", "1", "--dynamo_backend", "no", "--mixed_precision", "no", "--main_process_port", "0")
+
+
+def is_child() -> bool:
+    return CHILD in os.environ
+
+
+def is_first_process() -> bool:
+    """The one that writes and prints; true where there is only one."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
+def wait_for_the_others() -> None:
+    """Let every process of a launch come to this point; nothing where there is only one."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
+
+
+def fit_in_children(
+    settings: DecoderSettings, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int
+) -> FitReport:
+    """Fit a decoder; the fitted model lies in `work_dir/fitted`. Raises UserError as the fit itself does."""
+    write_parquet(work_dir / "launch" / "train.parquet", train)
+    write_parquet(work_dir / "launch" / "valid.parquet", valid)
+    job = {"do": "fit", "settings": settings.as_dict(), "work_dir": str(work_dir.resolve()), "seed": seed}
+    _run(job, work_dir / "launch", settings)
+    return FitReport(**read_json(work_dir / "fitted" / "report.json"))
+
+
+def score_in_children(folder: Path, pairs: pd.DataFrame, settings: DecoderSettings) -> np.ndarray:
+    """Score with the model in `folder`; float32 [n] in the order of `pairs`."""
+    with tempfile.TemporaryDirectory(prefix="scoring-") as place:
+        here = Path(place)
+        write_parquet(here / "pairs.parquet", pairs)
+        _run({"do": "score", "folder": str(Path(folder).resolve()), "place": place}, here, settings)
+        return np.load(here / "scores.npy", allow_pickle=False)
+
+
+def command(job: Path, settings: DecoderSettings) -> list[str]:
+    """The line that starts the children: as many as `settings.processes`."""
+    line = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--num_processes",
+        str(settings.processes),
+        *ONE_MACHINE,
+    ]
+    if settings.parallel == "fsdp" and settings.processes > 1:
+        line += ["--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"]
+        line += ["--fsdp_state_dict_type", "FULL_STATE_DICT", "--fsdp_cpu_ram_efficient_loading", "false"]
+    elif settings.processes > 1:
+        line += ["--multi_gpu"]  # on a CPU too: `--cpu` would start one process only
+    return [*line, "-m", "competition_utils.models.launch", str(job)]
+
+
+def _has_gpu(settings: DecoderSettings) -> bool:
+    import torch
+
+    return settings.device != "cpu" and torch.cuda.is_available()
+
+
+def _run(job: dict[str, Any], place: Path, settings: DecoderSettings) -> None:
+    """Run a job in children and show what they print; their error becomes ours."""
+    write_json(place / "job.json", job)
+    fault = place / "error.txt"
+    fault.unlink(missing_ok=True)
+    package = str(Path(competition_utils.__file__).parents[1])
+    paths = os.pathsep.join(path for path in (package, os.environ.get("PYTHONPATH")) if path)
+    environment = os.environ | {CHILD: "1", "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
+    environment |= {} if _has_gpu(settings) else {"ACCELERATE_USE_CPU": "true"}
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    line = command(place / "job.json", settings)
+    with subprocess.Popen(
+        line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as children:
+        try:
+            for text in children.stdout:
+                last.append(text)
+                print(text, end="", flush=True)
+        except BaseException:
+            children.terminate()
+            raise
+    if fault.is_file():
+        raise UserError(fault.read_text(encoding="utf-8"))
+    if children.returncode:
+        raise RuntimeError(f"The launched processes ended with status {children.returncode}:\n{''.join(last)}")
+
+
+def main(job_file: str) -> int:
+    """A child's part: do the job; a UserError is left in `error.txt` beside it."""
+    place = Path(job_file).parent
+    try:
+        _do(read_json(job_file), place)
+    except UserError as error:
+        write_text(place / "error.txt", str(error))
+        return 2
+    return 0
+
+
+def _do(job: dict[str, Any], place: Path) -> None:
+    from competition_utils.models.decoder import DecoderModel
+
+    if job["do"] == "fit":
+        tables = [pd.read_parquet(place / f"{name}.parquet") for name in ("train", "valid")]
+        model = DecoderModel(job["settings"])
+        _join_the_others(model.config)
+        model.fit(*tables, work_dir=Path(job["work_dir"]), seed=job["seed"])
+        return
+    model = DecoderModel.load(Path(job["folder"]))
+    _join_the_others(model.config)
+    from competition_utils.models.decoder_score import add_up_shares
+
+    scores = add_up_shares(model.score(pd.read_parquet(place / "pairs.parquet")))
+    if is_first_process():
+        np.save(place / "scores.npy", scores, allow_pickle=False)
+
+
+def _join_the_others(settings: DecoderSettings) -> None:
+    """Meet the other processes of the launch, before the first thing that is done together."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        from accelerate import PartialState
+
+        PartialState(cpu=not _has_gpu(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
