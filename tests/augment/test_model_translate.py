@@ -209,7 +209,7 @@ def test_a_job_killed_in_the_middle_translates_nothing_twice_beyond_a_batch(tmp_
     assert len(asked) - 40 <= 5
 
 
-@pytest.mark.parametrize("choice", ["babel:some/model", "nllb:no/such-model"])
-def test_a_translator_that_cannot_be_had_is_told_in_one_message(choice):
+@pytest.mark.parametrize("family", ["babel", "nllb", "instruct"])
+def test_a_translator_that_cannot_be_had_is_told_in_one_message(family, tmp_path):
     with pytest.raises(UserError, match="translator: expected"):
-        open_model_translator(choice, None).translate(["red"], "en", "de")
+        open_model_translator(f"{family}:{tmp_path / 'no-such-model'}", None).translate(["red"], "en", "de")
