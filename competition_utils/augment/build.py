@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from competition_utils.augment.lexicon_translate import COLUMNS, LexiconTranslator
+from competition_utils.augment.model_families import FAMILIES
+from competition_utils.augment.model_translate import InstructTranslator, open_model_translator
 from competition_utils.augment.rows import start_table
 from competition_utils.augment.strategies import Strategy
 from competition_utils.augment.tools import Tools
@@ -19,6 +21,7 @@ from competition_utils.data.lexicon import load_lexicon
 from competition_utils.tasks import Task
 
 AUTO, NONE, BUILT_IN = "auto", "none", "built_in"
+CACHE_FILE = "translations.sqlite"
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,12 @@ class Augmented:
     seconds: dict[str, float]
 
 
-def open_translator(choice: str, data_dir: Path | str) -> Translator | None:
+def open_translator(choice: str, data_dir: Path | str, cache_dir: Path | str | None = None) -> Translator | None:
     """The translator that a setting means.
 
-    "auto": the data folder's `lexicon.tsv[.gz]`, none where there is none; "built_in": the words of the
-    built-in sample; "none"; a path of a lexicon.
+    "auto": the data folder's `lexicon.tsv[.gz]`, none where there is none; "built_in": the words of the built-in
+    sample; "none"; "nllb:MODEL", "m2m100:MODEL", "madlad:MODEL", "opus:MODEL" or "instruct:MODEL" (their
+    translations are kept in `cache_dir`); else the path of a lexicon.
     """
     if choice == NONE:
         return None
@@ -43,6 +47,8 @@ def open_translator(choice: str, data_dir: Path | str) -> Translator | None:
         return None if path is None else LexiconTranslator.from_file(path)
     if choice == BUILT_IN:
         return LexiconTranslator(load_lexicon().pairs()[COLUMNS], model=BUILT_IN)
+    if choice.partition(":")[0] in (*FAMILIES, InstructTranslator.engine):
+        return open_model_translator(choice, None if cache_dir is None else Path(cache_dir) / CACHE_FILE)
     return LexiconTranslator.from_file(choice)
 
 

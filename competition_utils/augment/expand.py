@@ -87,7 +87,7 @@ def translate_titles(
     if translator is None or tools.task.name == QC.name:
         return table
     for language in sorted(set(table["language"]) - {PIVOT}):
-        rows = table[(table["language"] == language) & (table["target"] != "")]
+        rows = table[(table["language"] == language) & _in_english(table["target"])]
         if not translator.supports(PIVOT, language):
             continue
         rng = tools.rng(f"titles {language}")
@@ -102,6 +102,11 @@ def translate_titles(
             table, made.assign(weight=np.float32(weight)), source="translated_title", step="translate_titles"
         )
     return table
+
+
+def _in_english(titles: pd.Series) -> pd.Series:
+    """bool: whether a title may be English, as far as its letters tell (Latin, no letter with an accent)."""
+    return titles.str.contains("[A-Za-z]", regex=True) & ~titles.str.contains(r"[^\x00-\x7F]", regex=True)
 
 
 def _rows_per_language(first: pd.DataFrame, languages: int, wanted: int | None, cap: float) -> int:

@@ -30,6 +30,11 @@ from competition_utils.storage import hash_json
 STEPS: dict[str, str] = {
     "expand_languages": "competition_utils.augment.expand:expand_languages",
     "translate_titles": "competition_utils.augment.expand:translate_titles",
+    "semantic_negatives": "competition_utils.augment.negatives:semantic_negatives",
+    "swapped_targets": "competition_utils.augment.minority:swapped_targets",
+    "counterfactuals": "competition_utils.augment.minority:counterfactuals",
+    "balance": "competition_utils.augment.balance:balance",
+    "self_validate": "competition_utils.augment.self_validate:self_validate",
 }
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "strategies"
 

@@ -27,7 +27,7 @@ def rows_by_language(counts: pd.DataFrame) -> Figure:
         )
         _stack(ax, rows.reindex(columns=_in_order(rows.columns)))
         ax.set(title=f"{task}: rows of train by language", ylabel="rows", xlabel="language tag")
-    np.atleast_1d(axes)[0].legend(title="source")
+    _legend(figure, axes, title="source")
     return figure
 
 
@@ -43,7 +43,7 @@ def positive_rates(rates: pd.DataFrame) -> Figure:
         ax.plot(part["positive rate after"], place, "o", color=style.COLOURS["accent"], label="after")
         ax.set_yticks(place, part.index)
         ax.set(title=f"{task}: positive rate by language", xlabel="positive rate", xlim=(0, 1))
-    np.atleast_1d(axes)[0].legend()
+    _legend(figure, axes)
     return figure
 
 
@@ -63,26 +63,30 @@ def translation_coverage(coverage: pd.DataFrame) -> Figure:
             ax.bar(place + offset, shares[split].fillna(0), 0.24, label=split, color=style.PALETTE[number])
         ax.set_xticks(place, shares.index)
         ax.set(title=f"{task}: queries with an English translation", ylabel="share", ylim=(0, 1))
-    np.atleast_1d(axes)[0].legend()
+    _legend(figure, axes)
     return figure
 
 
 def refusals(counts: pd.DataFrame) -> Figure:
-    """Refused rows by reason, stacked by language, a panel a task (`summary.refusal_counts`)."""
+    """Refused rows by reason and language, a panel a task; darker is more (`summary.refusal_counts`)."""
     if counts.empty:
         return _nothing("no gate refused a row")
     tasks = counts["task"].unique()
-    figure, axes = style.new_figure(width=4.8 * len(tasks) + 2, height=3.8, cols=len(tasks))
+    figure, axes = style.new_figure(
+        width=12, height=0.32 * counts["reason"].nunique() * len(tasks) + 2, rows=len(tasks)
+    )
     for task, ax in zip(tasks, np.atleast_1d(axes), strict=True):
         rows = counts[counts["task"] == task].pivot_table(
             index="reason", columns="language", values="rows", aggfunc="sum", fill_value=0
         )
-        left = np.zeros(len(rows))
-        for number, language in enumerate(rows.columns):
-            ax.barh(rows.index, rows[language], left=left, label=language, color=_colour(number))
-            left += rows[language].to_numpy()
-        ax.set(title=f"{task}: rows refused", xlabel="rows")
-        ax.legend(title="language", ncols=2, fontsize=8)
+        shade = np.log1p(rows.to_numpy(dtype=np.float64))
+        ax.imshow(shade, aspect="auto", cmap="Blues", vmax=1.6 * max(shade.max(), 1))
+        for (reason, language), count in np.ndenumerate(rows.to_numpy()):
+            ax.text(language, reason, f"{count:,}" if count else "·", ha="center", va="center", fontsize=9)
+        ax.set_xticks(range(rows.shape[1]), rows.columns)
+        ax.set_yticks(range(rows.shape[0]), rows.index)
+        ax.grid(False)
+        ax.set(title=f"{task}: rows refused, by reason and language")
     return figure
 
 
@@ -118,6 +122,15 @@ def _stack(ax: Axes, rows: pd.DataFrame) -> None:
 
 def _in_order(sources: pd.Index) -> list[str]:
     return [source for source in SOURCES if source in sources]
+
+
+def _legend(figure: Figure, axes: np.ndarray | Axes, title: str | None = None) -> None:
+    """One legend for all panels, above them, where it covers no bar."""
+    entries: dict[str, object] = {}
+    for ax in np.atleast_1d(axes):
+        handles, labels = ax.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
+    figure.legend(entries.values(), entries.keys(), loc="outside upper right", ncols=len(entries), title=title)
 
 
 def _colour(number: int) -> str:

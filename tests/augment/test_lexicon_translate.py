@@ -6,7 +6,7 @@ import gzip
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from competition_utils.augment.lexicon_translate import LexiconTranslator
@@ -112,6 +112,7 @@ def test_translates_from_english_too(translator):
     assert translator.translate(["red chairs"], "en", "fr")[0] == ["chaises red"]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.text(max_size=40))
 def test_every_text_has_a_translation_and_a_confidence_between_zero_and_one(text):
     lexicon = pd.DataFrame(

@@ -1,0 +1,137 @@
+"""Augmentation on a CPU: lexicon translation, cache hits, mining; and how many mined negatives are relevant after all.
+
+    python benchmarks/augmentation.py --rows 20000 --json augmentation.json
+
+The data are taxobench's where ../shared is there (its meta files know the truth about dev), else the built-in sample's,
+whose truth is not known. Rates are medians of three runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from competition_utils.augment.build import open_translator
+from competition_utils.augment.cache import TranslationCache, scope_of
+from competition_utils.augment.negatives import semantic_negatives
+from competition_utils.augment.rows import start_table
+from competition_utils.augment.tools import Tools
+from competition_utils.augment.translate import Translator, translate_table
+from competition_utils.data.clean import clean_table
+from competition_utils.data.files import read_table
+from competition_utils.runs.paths import data_folder
+from competition_utils.tasks import TASKS, Task
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "taxobench"
+BANDS = {
+    "easy": {"band": "easy", "tree": ["far"]},
+    "medium": {"band": "medium"},
+    "hard": {"band": "hard", "tree": ["sibling", "cousin", "vertical"]},
+}
+
+
+def rate(rows: int, work: Callable[[], object], runs: int = 3) -> float:
+    """Rows a second, the median of some runs."""
+    seconds = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return rows / statistics.median(seconds)
+
+
+def clean_dev(folder: Path, task: Task, rows: int, split: str) -> pd.DataFrame:
+    """The first rows of a split, cleaned, all in one fold."""
+    path = task.find_file(folder, split)
+    table = clean_table(read_table(path, task, split=split, need_label=True), task)[0]
+    return table.head(rows).reset_index(drop=True).assign(fold=np.int16(0))
+
+
+def lexicon_rates(table: pd.DataFrame, translator: Translator) -> dict[str, float]:
+    """Rows/s of a whole table, and different texts/s of one language, the index built beforehand."""
+    translate_table(table.head(1000), translator)
+    texts = table.loc[table["language"] == "es", "query"].drop_duplicates().tolist()
+    return {
+        "lexicon, rows/s of a table": rate(len(table), lambda: translate_table(table, translator)),
+        "lexicon, different texts/s (es)": rate(len(texts), lambda: translator.translate(texts, "es", "en")),
+    }
+
+
+def cache_rate(texts: int = 200_000) -> dict[str, float]:
+    """Cache hits a second."""
+    scope = scope_of("seq2seq", "model", "en", "de")
+    stored = {f"a search query of some length {number}": f"eine suchanfrage {number}" for number in range(texts)}
+    with tempfile.TemporaryDirectory() as folder:
+        cache = TranslationCache(Path(folder) / "cache.sqlite")
+        cache.put(stored, scope)
+        found = rate(texts, lambda: cache.get(list(stored), scope))
+        cache.close()
+    return {"cache hits/s": found}
+
+
+def mine(table: pd.DataFrame, task: Task, translator: Translator | None, band: str) -> tuple[pd.DataFrame, float]:
+    """The negatives of a band, and how many a second were made, embedding included."""
+    started = start_table(table, translate_table(table, translator) if translator else pd.Series("", table.index))
+    start = time.perf_counter()
+    made = semantic_negatives(started, Tools(task, translator), ratio=0.5, **BANDS[band])
+    created = made[made["source"] == "negative"]
+    return created, len(created) / (time.perf_counter() - start)
+
+
+def relevant_share(created: pd.DataFrame, table: pd.DataFrame, meta: pd.DataFrame) -> tuple[float, int]:
+    """Share of negatives that are relevant in truth, and of how many that is known.
+
+    A target's place in the taxonomy is known from the rows that it is right for. It counts as relevant when it
+    lies at the query's place, above or below it, whatever attribute was asked for: an upper bound.
+    """
+    known = table.merge(meta[["id", "kind", "query_node"]], on="id")
+    right = known[known["kind"].isin(["self", "same"]) & (known["label"] == 1)]
+    places = right.groupby("target")["query_node"].agg(set)
+    asked = meta.set_index("id").loc[created["origin_id"], "query_node"].to_numpy()
+    judged = [
+        any(_on_one_branch(node, place) for place in places[target])
+        for node, target in zip(asked, created["target"], strict=True)
+        if target in places.index
+    ]
+    return float(np.mean(judged)) if judged else float("nan"), len(judged)
+
+
+def _on_one_branch(one: str, other: str) -> bool:
+    return f"{one}-".startswith(f"{other}-") or f"{other}-".startswith(f"{one}-")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=10_000, help="rows of each task")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    arguments = parser.parse_args()
+    shared = SHARED.is_dir()
+    folder = SHARED if shared else data_folder("sample")
+    translator = open_translator("auto", folder)
+    figures: dict[str, float] = cache_rate()
+    for name, task in TASKS.items():
+        table = clean_dev(folder, task, arguments.rows, "dev")
+        if name == "QC" and translator is not None:
+            figures |= lexicon_rates(table, translator)
+        for band in BANDS:
+            created, speed = mine(table, task, translator, band)
+            figures[f"{name} {band}: negatives/s"] = speed
+            if shared:
+                meta = pd.read_csv(folder / f"dev_{name}_meta.tsv.gz", sep="\t", keep_default_na=False)
+                share, judged = relevant_share(created, table, meta)
+                figures |= {f"{name} {band}: relevant share": share, f"{name} {band}: judged": judged}
+    print(pd.Series(figures).round(4).to_string())
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Negatives by meaning: inside their band, never a known pair, in the origin's fold and script."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from competition_utils.augment import negatives
+from competition_utils.augment.known_pairs import RELATIONS, KnownPairs
+from competition_utils.augment.negatives import semantic_negatives
+from competition_utils.augment.rows import start_table
+from competition_utils.augment.tools import Tools
+from competition_utils.data.duplicates import near_key
+from competition_utils.errors import UserError
+from competition_utils.tasks import QC, QI
+
+KINDS = ["lamp", "desk", "chair", "sofa", "plate", "knife", "shoe", "boot", "hat", "scarf"]
+
+
+def letters(texts, model_name="minilm"):
+    """Embeddings by hand: counts of the letters, of length 1."""
+    counts = np.array([[text.lower().count(chr(97 + i)) for i in range(26)] for text in texts], dtype=np.float32)
+    return counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1e-9)
+
+
+@pytest.fixture(autouse=True)
+def embedded_by_letters(monkeypatch):
+    monkeypatch.setattr(negatives, "embed", letters)
+
+
+def train(task=QI, rows=200):
+    place = np.arange(rows)
+    kind = [KINDS[i % 10] for i in place]
+    table = pd.DataFrame({"id": place + 1, "task": task.name, "language": np.where(place % 2, "en", "es")})
+    table["query"] = [f"{name} {i // 10}" for i, name in zip(place, kind, strict=True)]
+    if task == QC:
+        table["target"] = [
+            f"home,room {ord(name[0]) % 3},{name},{name} {i % 7}" for i, name in zip(place, kind, strict=True)
+        ]
+    else:
+        thai = np.where(place % 5 == 0, "ไทย ", "new ")
+        table["target"] = [f"{lead}{name} {i}" for i, name, lead in zip(place, kind, thai, strict=True)]
+    table["label"] = pd.array((place % 4 > 0).astype(int), dtype="Int8")
+    table["origin_query"], table["origin_target"] = table["query"], table["target"]
+    table["fold"] = (place % 2).astype("int16")
+    return start_table(table, pd.Series("", index=table.index, dtype="str"))
+
+
+def mined(table, task=QI, **parameters):
+    tools = Tools(task)
+    made = semantic_negatives(table, tools, **{"edges": [0.3, 0.6], "guard": 0.9, "ratio": 1.0, **parameters})
+    return made[made["source"] == "negative"], made, tools
+
+
+def test_a_negative_keeps_the_query_of_a_positive_row_and_has_label_zero():
+    created, made, _ = mined(train())
+    origin = made.set_index("id").loc[created["origin_id"]]
+    assert len(created) > 50
+    assert (created["label"] == 0).all()
+    assert (origin["label"] == 1).all()
+    assert created["query"].tolist() == origin["query"].tolist()
+    assert created["fold"].tolist() == origin["fold"].tolist()
+
+
+@pytest.mark.parametrize(("band", "low", "high"), [("easy", -1, 0.3), ("medium", 0.3, 0.6), ("hard", 0.6, 0.9)])
+def test_a_negative_lies_in_its_band(band, low, high):
+    created, _, tools = mined(train(), band=band, query_guard=1.1)
+    close = (letters(created["query"]) * letters(created["target"])).sum(axis=1)
+    assert len(created)
+    assert (close >= low - 1e-6).all()
+    assert (close < high + 1e-6).all()
+    assert tools.guard == 0.9
+    assert {"positive", band} == set(pd.concat(tools.similarities)["kind"])
+
+
+def test_a_target_comes_from_the_rows_own_fold_and_script():
+    table = train()
+    created, _, _ = mined(table, band="easy", edges=[0.5, 0.7])
+    assert len(created)
+    fold_of = table.drop_duplicates("target").set_index("target")["fold"]
+    assert created["target"].map(fold_of).tolist() == created["fold"].tolist()
+    own = table.set_index("id").loc[created["origin_id"], "target"]
+    assert created["target"].str.startswith("ไทย").tolist() == own.str.startswith("ไทย").tolist()
+
+
+def test_no_target_of_a_known_pair_or_of_a_near_duplicate_query_is_taken():
+    table = train()
+    shouted = table.iloc[:40].assign(id=range(1001, 1041), query=table["query"].iloc[:40].str.upper())
+    table = pd.concat([table, shouted.assign(target=table["target"].iloc[40:80].to_numpy())], ignore_index=True)
+    created, _, _ = mined(table, query_guard=1.1)
+    known = set(zip(near_key(table["query"]), table["target"], strict=True))
+    assert not known & set(zip(near_key(created["query"]), created["target"], strict=True))
+
+
+def test_a_target_of_a_similar_query_is_left_alone():
+    table = train()
+    table["label"] = table["label"] * 0 + 1
+    created, _, _ = mined(table, band="hard", query_guard=0.99)
+    kind = created["query"].str.split().str[0]
+    same = [name in target for name, target in zip(kind, created["target"], strict=True)]
+    assert not any(same)
+
+
+def test_the_ratio_is_of_the_positive_rows_and_the_seed_decides():
+    table = train()
+    one, two = mined(table, ratio=0.2)[0], mined(table, ratio=0.2)[0]
+    assert len(one) <= 0.2 * (table["label"] == 1).sum()
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_a_category_above_or_below_a_right_one_is_never_a_negative():
+    table = train(QC)
+    up = table.iloc[:50].assign(id=range(2001, 2051), target=table["target"].str.rsplit(",", n=1).str[0].iloc[:50])
+    table = pd.concat([table, up.assign(query=[f"other {i}" for i in range(50)])], ignore_index=True)
+    created, made, _ = mined(table, QC, band="hard", query_guard=1.1)
+    own = made.set_index("id").loc[created["origin_id"], "target"]
+    pairs = list(zip(own, created["target"], strict=True))
+    assert pairs
+    assert not any(a.startswith(b + ",") or b.startswith(a + ",") for a, b in pairs)
+
+
+def test_the_tree_decides_how_far_a_category_may_lie():
+    wide = {"edges": [-0.5, 0.99], "guard": 1.1, "query_guard": 1.1}
+    created, made, _ = mined(train(QC), QC, band="medium", tree=["sibling"], **wide)
+    own = made.set_index("id").loc[created["origin_id"], "target"]
+    assert len(created)
+    parents = created["target"].str.rsplit(",", n=1).str[0]
+    assert parents.tolist() == own.str.rsplit(",", n=1).str[0].tolist()
+
+
+def test_relations_in_a_category_tree():
+    paths = ["a,b,c,d", "a,b,c,e", "a,b,f,g", "a,h", "i,b,c,d", "a,b", "a,b,c,d,j"]
+    table = train(QC).iloc[: len(paths)].assign(target=paths)
+    known = KnownPairs(table, QC)
+    found = known.relation(np.array([0]), np.arange(len(paths))[None, :])[0]
+    names = ["branch", "sibling", "cousin", "vertical", "far", "branch", "branch"]
+    assert [RELATIONS[code] for code in found] == names
+
+
+def test_rows_that_find_no_target_are_counted():
+    created, _, tools = mined(train(), band="hard", edges=[0.88, 0.89], guard=0.8901)
+    refused = tools.refusals.table()["rows"].sum()
+    assert len(created) + refused == (train()["label"] == 1).sum()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [({"band": "soft"}, "easy, medium, hard"), ({"edges": [0.5, 0.2]}, "rising"), ({"guard": 0.1}, "rising")],
+)
+def test_a_band_that_makes_no_sense_is_refused(parameters, message):
+    with pytest.raises(UserError, match=message):
+        mined(train(), **parameters)
+
+
+def test_an_unknown_relation_is_refused():
+    with pytest.raises(UserError, match="nephew"):
+        mined(train(QC), QC, tree=["nephew"])
