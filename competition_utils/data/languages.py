@@ -20,6 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from competition_utils.data.lexicon import load_lexicon
 from competition_utils.data.word_evidence import word_evidence
 from competition_utils.progress import progress
 from competition_utils.storage import write_parquet
@@ -86,7 +87,7 @@ _TAG_TRUST = 0.95
 _ENGLISH_TAG_TRUST = 0.86  # COMPETITION.md: about 14% of the rows tagged en hold another language
 _BRAND_UNLESS = 0.9  # Latin letters under a tag of another script are a brand, unless a language is that sure
 _WORDS_DECIDE = np.log(100.0)  # odds of the best language against the next; lingua is not asked beyond
-_VERSION = 2  # a part of the cache's key: raise it when the evidence changes
+_VERSION = 3  # a part of the cache's key: raise it when the evidence changes
 
 
 def language_name(code: str) -> str:
@@ -194,7 +195,8 @@ def _decide_by_script(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _latin_evidence(texts: pa.Array, tagged: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Log odds [texts, Latin languages] from words and lingua, and which texts have no word to judge by."""
     latin = [list(LANGUAGES).index(code) for code in _LATIN_CODES]
-    words = word_evidence(texts, tagged)
+    known, known_tagged = _lexicon_texts()
+    words = word_evidence(pa.concat_arrays([texts, known]), np.vstack([tagged, known_tagged])).head(len(texts))
     by_words = words.log_likelihood[:, latin].astype(np.float64)
     best_two = np.sort(by_words, axis=1)[:, -2:]
     has_latin = pc.match_substring_regex(texts, SCRIPTS["latin"]).to_numpy(zero_copy_only=False)
@@ -202,6 +204,17 @@ def _latin_evidence(texts: pa.Array, tagged: np.ndarray) -> tuple[np.ndarray, np
     by_lingua = np.zeros_like(by_words)
     by_lingua[asked] = np.log(_ask_lingua(texts.take(pa.array(asked)).to_pylist()) + 1e-4)
     return _WORD_WEIGHT * by_words + _LINGUA_WEIGHT * by_lingua, words.wordless
+
+
+@cache
+def _lexicon_texts() -> tuple[pa.Array, np.ndarray]:
+    """The built-in lexicon's phrases as tagged texts: words of each language that any data may be judged by."""
+    pairs = load_lexicon().pairs()
+    foreign = pairs.loc[pairs["target_lang"] == "en", ["source_text", "source_lang"]].set_axis(["text", "tag"], axis=1)
+    english = pd.DataFrame({"text": pairs.loc[pairs["source_lang"] == "en", "source_text"].unique(), "tag": "en"})
+    phrases = pd.concat([foreign, english])
+    tagged = phrases["tag"].to_numpy()[:, None] == np.array(list(LANGUAGES))[None, :]
+    return pa.array(phrases["text"].to_numpy(object), pa.large_string()), tagged.astype(np.float64)
 
 
 def _log_prior(tags: pd.Series) -> np.ndarray:

@@ -30,6 +30,10 @@ class WordEvidence:
     log_likelihood: np.ndarray
     wordless: np.ndarray
 
+    def head(self, texts: int) -> WordEvidence:
+        """The evidence on the first texts; the others have done their part as examples."""
+        return WordEvidence(self.log_likelihood[:texts], self.wordless[:texts])
+
 
 @cache
 def brands() -> frozenset[str]:

@@ -144,7 +144,7 @@ def test_the_real_sample_agrees_with_its_tags_better_than_lingua_does():
     agreement = (detect(texts, tags)["text_language"] == tags).mean()
     without_prior = (detect(texts, tags, tag_prior=False)["text_language"] == tags).mean()
     assert agreement >= 0.95
-    assert without_prior >= lingua_agreement(texts, tags)
+    assert without_prior >= max(0.76, lingua_agreement(texts, tags))
 
 
 def lingua_agreement(texts: pd.Series, tags: pd.Series) -> float:

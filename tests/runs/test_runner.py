@@ -121,7 +121,7 @@ def stop_in_stage_3(command: list[str], number: signal.Signals) -> int:
     while not growing.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=180)
     return process.returncode
 
 
