@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", dest="last", help=f"stop after this stage: {', '.join(paths.STAGES)}", **stages)
 
 
-def _from_here(data_dir: str) -> str:
+def from_here(data_dir: str) -> str:
     """On the command line a path is meant from the working directory, in a config from the root."""
     return data_dir if data_dir == paths.BUILT_IN_SAMPLE else str(Path(data_dir).expanduser().absolute())
 
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from competition_utils.runs.runner import Run, execute_run
     from competition_utils.runs.settings import load_settings
 
-    data_dir = args.data_dir and _from_here(args.data_dir)
+    data_dir = args.data_dir and from_here(args.data_dir)
     settings = load_settings(args.config, args.parameters, data_dir)
     job = Run(args.name or settings.config, settings)
     try:
