@@ -183,11 +183,8 @@ class PromptWriter:
             long = self._too_long(ids)
             lines.loc[lines.index[long], name] = ""
             self._replace(ids, long, lines)
-        for _ in range(4):  # a cut can shift token borders by one or two, so look again
-            long = self._too_long(ids)
-            long = long[(lines["target"].iloc[long] != "").to_numpy()]
-            if not len(long):
-                break
+        # A cut can shift token borders, so look again; every pass takes a character at least.
+        while len(long := self._too_long_with_target(ids, lines)):
             self._cut_targets(lines, long, ids)
             self._replace(ids, long, lines)
         lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
@@ -238,6 +235,10 @@ class PromptWriter:
     def _too_long(self, ids: list[list[int]]) -> np.ndarray:
         return np.flatnonzero(np.fromiter(map(len, ids), dtype=np.int64, count=len(ids)) > self.max_length)
 
+    def _too_long_with_target(self, ids: list[list[int]], lines: pd.DataFrame) -> np.ndarray:
+        long = self._too_long(ids)
+        return long[(lines["target"].iloc[long] != "").to_numpy()]
+
     def _replace(self, ids: list[list[int]], rows: np.ndarray, lines: pd.DataFrame) -> None:
         if len(rows):
             for row, new in zip(rows, self._tokenize(self._join(lines.iloc[rows])), strict=True):
@@ -252,8 +253,10 @@ class PromptWriter:
             kept = len(span) - (len(ids[row]) - self.max_length)
             if kept <= 0:
                 cut.append("")
+            elif task == "QC":
+                cut.append(text[max(1, span[-kept][0]) :])
             else:
-                cut.append(text[span[-kept][0] :] if task == "QC" else text[: span[kept - 1][1]])
+                cut.append(text[: min(len(text) - 1, span[kept - 1][1])])
         lines.loc[lines.index[rows], "target"] = pd.Series(cut, dtype="str").str.strip().to_numpy()
 
     def _report(self, lengths: np.ndarray, *, shortened: int) -> LengthReport:

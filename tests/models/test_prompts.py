@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tiny_decoders import THINGS
 
@@ -125,6 +125,7 @@ def test_special_tokens_in_a_query_cannot_speak_for_the_frame(tokenizer):
 
 
 @settings(max_examples=60, deadline=None)
+@example(family="gemma3", query="é", target="aaaaaaaaaaaaaé中中中", max_length=60)
 @given(
     family=st.sampled_from(FAMILIES),
     query=st.text(alphabet="abcdefé中 ", min_size=1, max_size=30),

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -114,8 +115,12 @@ def test_a_name_that_is_no_plain_folder_name_is_refused(project, name):
 
 
 def stop_in_stage_3(command: list[str], number: signal.Signals) -> int:
-    """Start a run, send it a signal while its third notebook waits, and give its exit status."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    """Start a run, send it a signal while its third notebook waits, and give its exit status.
+
+    Ctrl-C counts for it even where the tests themselves run in the background of a shell, which ignores it.
+    """
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed)
     growing = paths.run_folder("stopped") / "03_finetune.running.ipynb"
     deadline = time.monotonic() + 60
     while not growing.exists() and process.poll() is None and time.monotonic() < deadline:
