@@ -191,6 +191,8 @@ def _figures(file: FileSummary) -> dict[str, str]:
 
 
 def _languages(file: FileSummary) -> pd.Series:
-    """Text by language, e.g. "10,000 0.707"."""
+    """Text by language, e.g. "10,000 0.707"; nothing for a file without a sound row."""
+    if file.languages.empty:
+        return pd.Series(dtype="str")
     rates = file.languages["positive_rate"].map("{:.3f}".format) if file.labelled else "    –"
     return (file.languages["rows"].map("{:,}".format) + " " + rates).set_axis(file.languages["language"])

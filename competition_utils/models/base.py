@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from difflib import get_close_matches
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
@@ -94,30 +93,3 @@ def load_model(folder: Path | str) -> RelevanceModel:
             "Give the folder that a fit wrote, e.g. papermill_runs/sample/finetune/QC/fold0."
         )
     return _class_of(read_json(path)["kind"]).load(Path(folder))
-
-
-def checked_settings(settings_class: type, given: Mapping[str, Any], where: str) -> Any:
-    """A settings dataclass from a mapping; all faults are told together.
-
-    Every field has a default, whose type says what is expected; a whole number is taken for a float.
-    Raises UserError for an unknown name (with the nearest known one) or a value of another type.
-    """
-    known = {field.name: field.default for field in fields(settings_class)}
-    faults = []
-    for name, value in given.items():
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]}?" if near else f" Known: {', '.join(known)}."
-            faults.append(f"  {where}.{name}: no such setting.{hint}")
-        elif not _fits(value, known[name]):
-            expected = type(known[name]).__name__
-            faults.append(f"  {where}.{name}: expected {expected}, found {value!r} ({type(value).__name__}).")
-    if faults:
-        raise UserError("\n".join([f"{where}: {len(faults)} setting(s) cannot be used", *faults]))
-    return settings_class(**{name: type(known[name])(value) for name, value in given.items()})
-
-
-def _fits(value: Any, default: Any) -> bool:
-    if isinstance(default, bool) or isinstance(value, bool):
-        return type(value) is type(default)
-    return isinstance(value, type(default)) or (isinstance(default, float) and isinstance(value, int))

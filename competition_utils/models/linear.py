@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,12 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from competition_utils.models.base import FitReport, RelevanceModel, checked_settings
+from competition_utils.models.base import FitReport, RelevanceModel
+from competition_utils.models.kind_settings import LinearSettings, checked_settings
 from competition_utils.storage import appears_whole, read_json
 
 HASH_BITS = 20
 CHUNK_ROWS = 20_000
-
-
-@dataclass(frozen=True)
-class LinearSettings:
-    """What a config's `linear:` may say. `c` is the inverse strength of the penalty."""
-
-    c: float = 0.5
-    max_iterations: int = 200
 
 
 def _hasher(analyzer: str, ngrams: tuple[int, int]) -> HashingVectorizer:

@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 
 from competition_utils.errors import UserError
+from competition_utils.models.base import KINDS
+from competition_utils.models.kind_settings import check_kind_settings
 from competition_utils.runs import paths
 from competition_utils.runs.parameters import Parameter, check_values, did_you_mean, read_parameters
 
@@ -56,6 +58,7 @@ def load_settings(config: str, overrides: Sequence[str] = (), data_dir: str | No
     faults += malformed
     for key, value in given.items():
         faults += [f"-p {fault}" for fault in _lay_over(values, key, value, declared)]
+    faults += _model_faults(values)
     if data_dir is not None:
         values["data_dir"] = data_dir
     if faults:
@@ -129,6 +132,18 @@ def _faults(values: Mapping[str, Any], declared: Mapping[str, Parameter]) -> lis
     unknown = [key for key in values if key not in known]
     faults += [f"{key}: no notebook has this parameter{did_you_mean(key, known)}" for key in unknown]
     return faults + check_values(values, known)
+
+
+def _model_faults(values: Mapping[str, Any]) -> list[str]:
+    """What is wrong inside `linear:`, `encoder:` and `decoder:`, so that it is told before anything runs."""
+    faults = []
+    for kind in KINDS:
+        if isinstance(values.get(kind), Mapping):
+            try:
+                check_kind_settings(kind, values[kind])
+            except UserError as error:
+                faults += [line.strip() for line in str(error).splitlines()[1:]]
+    return faults
 
 
 def _parse_overrides(overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

@@ -145,3 +145,12 @@ def test_the_official_sample_has_254_rows_in_ten_languages_and_no_fault():
         pytest.skip(f"{folder} is not there")
     (file,) = check_folder(folder).files
     assert (file.rows, len(file.languages), file.faults) == (254, 10, ())
+
+
+def test_a_file_without_a_sound_row_is_told_with_its_faults(tmp_path):
+    row = {"id": 1, "task": "QC", "language": "en", "origin_query": "a", "category_path": "b", "label": 2}
+    (tmp_path / "train_QC.txt").write_text(json.dumps(row) + "\n")
+    (tmp_path / "dev_QC.txt").write_text("")
+    text = format_report(check_folder(tmp_path))
+    assert "train_QC.txt:1: 2" in text
+    assert "empty file: 1" in text

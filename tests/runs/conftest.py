@@ -14,7 +14,7 @@ RUN_DIR = 'run_dir = "papermill_runs/x"  # the run\'s folder\n'
 PARAMETERS = {
     "eda": 'data_dir = "data"  # official files\nseed = 0  # for every random choice\n',
     "augmentation": "strategies = []  # names of strategies\n",
-    "finetune": 'encoder = {"epochs": 3, "rate": 0.1}  # its settings\nhold = ""  # a file to wait for\n',
+    "finetune": 'encoder = {"epochs": 3, "learning_rate": 0.1}  # its settings\nhold = ""  # a file to wait for\n',
     "threshold_tuning": "",
     "submission": 'data_dir = "data"  # official files\ntask = "all"  # QC, QI or all\n'
     'submit_split = "test"  # dev or test\n',

@@ -67,12 +67,12 @@ def test_data_dir_on_the_command_line_wins(project):
 
 
 def test_a_dotted_override_leaves_the_other_keys_of_the_mapping(project):
-    config = write_config(project, "encoder: {epochs: 9, rate: 0.5}\n")
-    assert load_settings(config, ["encoder.epochs=2"]).values["encoder"] == {"epochs": 2, "rate": 0.5}
+    config = write_config(project, "encoder: {epochs: 9, learning_rate: 0.5}\n")
+    assert load_settings(config, ["encoder.epochs=2"]).values["encoder"] == {"epochs": 2, "learning_rate": 0.5}
 
 
 def test_a_dotted_override_starts_from_the_notebooks_default(project):
-    assert load_settings("small", ["encoder.epochs=2"]).values["encoder"] == {"epochs": 2, "rate": 0.1}
+    assert load_settings("small", ["encoder.epochs=2"]).values["encoder"] == {"epochs": 2, "learning_rate": 0.1}
 
 
 def test_a_dotted_override_of_something_that_is_no_mapping_is_refused(project):
@@ -81,7 +81,7 @@ def test_a_dotted_override_of_something_that_is_no_mapping_is_refused(project):
 
 @pytest.mark.parametrize("number", ["1e-4", "1.0e-4", "0.0001"])
 def test_numbers_with_an_exponent_are_numbers(project, number):
-    assert load_settings("small", [f"encoder.rate={number}"]).values["encoder"]["rate"] == 1e-4
+    assert load_settings("small", [f"encoder.learning_rate={number}"]).values["encoder"]["learning_rate"] == 1e-4
 
 
 def test_each_notebook_gets_only_what_it_declares(project):
@@ -93,3 +93,9 @@ def test_each_notebook_gets_only_what_it_declares(project):
 def test_the_size_of_the_built_in_sample_is_a_setting(project):
     settings = load_settings(write_config(project, "data_dir: sample\nsample_rows: 300\n"))
     assert settings.sample_size == {"rows": 300, "dev_rows": 2000, "test_rows": 2000, "seed": 0}
+
+
+def test_a_misspelt_setting_of_a_model_is_told_before_anything_runs(project):
+    message = told(write_config(project, "encoder: {epoch: 2}\nlinear: {c: much}\n"))
+    assert "encoder.epoch: no such setting. Did you mean epochs?" in message
+    assert "linear.c: expected float, found 'much' (str)" in message
