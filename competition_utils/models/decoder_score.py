@@ -13,19 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from competition_utils.models.batching import batches_by_budget
 from competition_utils.progress import progress
-
-
-def batches_by_tokens(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
-    """Row numbers in batches of like length, longest first; rows x longest row stays within `budget` tokens
-    (a single longer row makes a batch of its own)."""
-    order = np.argsort(-lengths, kind="stable")
-    ordered, batches, start = lengths[order], [], 0
-    while start < len(order):
-        size = max(1, budget // max(1, int(ordered[start])))
-        batches.append(order[start : start + size])
-        start += size
-    return batches
 
 
 def pad_prompts(prompts: Sequence[Sequence[int]], pad_id: int, side: str = "right") -> dict[str, Any]:
@@ -90,7 +79,7 @@ def score_prompts(
     import torch
 
     lengths = np.fromiter(map(len, prompts), dtype=np.int64, count=len(prompts))
-    batches = batches_by_tokens(lengths, token_budget)
+    batches = batches_by_budget(lengths, token_budget)
     rank, world = share
     steps = range(rank, len(batches) + (-len(batches) % world), world)
     scores = np.zeros(len(prompts), dtype=np.float32)

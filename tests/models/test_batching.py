@@ -67,3 +67,7 @@ def test_ragged_sequences_come_back_as_they_were(lists):
     matrix = np.full((len(lists), 5), -1)
     ragged.put_into(matrix, np.zeros(len(lists), dtype=np.int64))
     assert [[token for token in row if token >= 0] for row in matrix.tolist()] == lists
+
+
+def test_a_row_longer_than_the_budget_is_scored_by_itself_and_first():
+    assert [rows.tolist() for rows in batches_by_budget(np.array([5, 900]), 200)] == [[1], [0]]

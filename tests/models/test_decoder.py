@@ -14,7 +14,7 @@ from competition_utils.models import decoder_load
 from competition_utils.models.base import load_model, new_model
 from competition_utils.models.decoder import DecoderModel
 from competition_utils.models.decoder_fit import open_decoder
-from competition_utils.models.decoder_score import batches_by_tokens, join_prompts, score_prompts
+from competition_utils.models.decoder_score import join_prompts, score_prompts
 from competition_utils.models.decoder_settings import DecoderSettings
 from competition_utils.models.decoder_train import best_f1
 
@@ -123,18 +123,6 @@ def test_scores_are_in_the_order_of_the_rows(fitted):
     shuffled = pairs.sample(frac=1, random_state=0)
     expected = pd.Series(decoder.score(pairs), index=pairs.index).loc[shuffled.index]
     np.testing.assert_allclose(decoder.score(shuffled), expected, atol=1e-5)
-
-
-def test_batches_hold_every_row_once_within_the_budget_longest_first():
-    lengths = np.random.default_rng(0).integers(1, 50, 500)
-    batches = batches_by_tokens(lengths, budget=200)
-    assert sorted(np.concatenate(batches)) == list(range(500))
-    assert all(len(rows) * lengths[rows].max() <= 200 for rows in batches)
-    assert lengths[batches[0]].max() == lengths.max()
-
-
-def test_a_row_longer_than_the_budget_is_scored_by_itself():
-    assert [rows.tolist() for rows in batches_by_tokens(np.array([900, 5]), budget=200)] == [[0], [1]]
 
 
 # Other forms of a model
