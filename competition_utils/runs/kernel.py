@@ -108,6 +108,7 @@ def execute(stage: str, run: Path, parameters: Mapping[str, Any], expected: floa
             kernel_manager_class=OwnKernelManager,
             progress_bar={"desc": title, "leave": False, "disable": None},
             stderr_file=echo,
+            coalesce_streams=True,  # else each refresh of a progress bar stays as a line of its own
         )
     except PapermillExecutionError as error:
         raise _told(stage, executed, error) from None
