@@ -13,7 +13,7 @@ from competition_utils.data.duplicates import conflicts, near_duplicate_queries,
 from competition_utils.data.files import read_table
 from competition_utils.data.folds import FoldReport, make_folds
 from competition_utils.data.languages import detect
-from competition_utils.errors import DataError, Fault
+from competition_utils.errors import DataError, Fault, UserError
 from competition_utils.tasks import SPLITS, Task
 
 
@@ -70,13 +70,18 @@ def prepare(
     prefix_depth: int = 2,
     seed: int = 0,
     allow_faults: Iterable[str] = (),
+    train_rows: int = 0,
     cache_dir: Path | None = None,
 ) -> Prepared:
     """Read what the folder has of these tasks and make it clean tables; train loses duplicates and conflicts.
 
-    Dev and test keep every row, since a submission must answer each. Raises DataError where the folder has no
-    train file of any of the tasks, and for faults in the files unless their kind is in `allow_faults`.
+    `train_rows` draws so many rows of each task's train at random, in the order of the file; 0 takes all. Dev and
+    test keep every row, since a submission must answer each. Raises DataError where the folder has no train file of
+    any of the tasks, and for faults in the files unless their kind is in `allow_faults`; UserError for a negative
+    `train_rows`.
     """
+    if train_rows < 0:
+        raise UserError(f"train_rows: expected 0 for all rows, or a number of rows, found {train_rows}.")
     tasks = list(tasks)
     present = [task for task in tasks if task.find_file(folder, "train")]
     if not present:
@@ -86,11 +91,12 @@ def prepare(
     result = Prepared()
     for task in present:
         tables = _read_clean(folder, task, clean_rules, tuple(allow_faults), result)
+        tables["train"], left_out = _drawn(tables["train"], train_rows, seed)
         result._add("overlaps", overlap(tables), task=task.name)
         result._add("conflicts", conflicts(tables["train"]), task=task.name)
         result._add("near_duplicates", near_duplicate_queries(tables["train"]["query"]), task=task.name)
         tables["train"], resolved = resolve(tables["train"], conflict_rule)
-        result._add("resolved", resolved, task=task.name)
+        result._add("resolved", pd.concat([left_out, resolved], ignore_index=True), task=task.name)
         tables = _with_languages(tables, cache_dir)
         fold, report = make_folds(tables["train"], task, n_folds=n_folds, seed=seed, prefix_depth=prefix_depth)
         tables["train"]["fold"] = fold
@@ -111,6 +117,14 @@ def _read_clean(
             tables[split], counts = clean_table(table, task, rules)
             result._add("cleaning", counts, task=task.name, split=split)
     return tables
+
+
+def _drawn(train: pd.DataFrame, rows: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`rows` rows of the table, and what went in the columns of `resolve`'s report."""
+    lost = max(0, len(train) - rows) if rows else 0
+    drawn = train.sample(rows, random_state=seed).sort_index().reset_index(drop=True) if lost else train
+    told = [{"reason": "not drawn", "rows": lost, "says": f"train_rows: {rows:,}"}] if lost else []
+    return drawn, pd.DataFrame(told, columns=["reason", "rows", "says"])
 
 
 def _with_languages(tables: dict[str, pd.DataFrame], cache_dir: Path | None) -> dict[str, pd.DataFrame]:

@@ -5,7 +5,7 @@ import pytest
 from competition_utils.data import profile, text_profile
 from competition_utils.data.findings import findings, summary
 from competition_utils.data.prepare import prepare
-from competition_utils.errors import DataError
+from competition_utils.errors import DataError, UserError
 from competition_utils.tasks import QC, QI, TASKS
 
 
@@ -180,6 +180,24 @@ def test_what_a_folder_shows_is_put_in_sentences(folder):
     told = findings(prepared, rows, text_profile.shared_words(text_profile.draw(rows)))
     assert "100% of dev and test are in languages without a label: de." in told["finding"].tolist()
     assert summary(prepared, rows)["tasks"]["QI"]["dropped"] == {"label conflict (majority)": 2, "exact duplicate": 1}
+
+
+@pytest.mark.filterwarnings("ignore:.*null item_title")
+def test_rows_of_train_are_drawn_at_random_and_the_rest_is_counted_as_left_out(folder):
+    everything = prepare(folder, [QI], n_folds=2).tables["QI_train"]
+    prepared = prepare(folder, [QI], n_folds=2, conflict_rule="keep_all", train_rows=20, seed=3)
+    again = prepare(folder, [QI], n_folds=2, conflict_rule="keep_all", train_rows=20, seed=3)
+    drawn, left_out = prepared.tables["QI_train"], prepared.found("resolved").set_index("reason")["rows"]
+    assert left_out["not drawn"] == 25
+    assert len(drawn) + left_out["exact duplicate"] == 20
+    assert drawn["id"].is_monotonic_increasing
+    assert drawn["id"].max() > everything["id"].iloc[20]
+    assert drawn.equals(again.tables["QI_train"])
+
+
+def test_a_negative_number_of_rows_to_draw_is_an_error(folder):
+    with pytest.raises(UserError, match="train_rows: expected 0 for all rows, or a number of rows, found -1"):
+        prepare(folder, [QI], train_rows=-1)
 
 
 def test_a_folder_without_a_train_file_of_the_task_is_an_error(folder):
