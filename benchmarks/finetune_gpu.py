@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from parts import give, in_own_process, matrix_product_ceiling, print_table
 
 PAIRS_OF_AN_EPOCH = 500_000
 STEPS, WARM_UP = 30, 10
@@ -29,6 +30,10 @@ WAYS = {
     "unsloth": {"backend": "unsloth", "batching": "grouped", "micro_batch": "auto"},
     "plain": {"backend": "transformers", "batching": "shuffled", "micro_batch": 8, "gradient_checkpointing": True},
 }
+HEADS = (
+    *("shape", "way", "samples_per_second", "speed_up", "share_of_ceiling", "peak_gib", "peak_gib_8x128"),
+    *("hours_per_epoch", "micro_batch", "checkpointing"),
+)
 MEMORY_ROWS, MEMORY_TOKENS = 8, 128  # the batch whose peak memory is to stay under a 16 GB card's
 
 
@@ -40,12 +45,12 @@ def main() -> int:
         print("finetune_gpu: needs a CUDA GPU, found none on this machine.")
         return 2
     if arguments.part:
-        print("RESULT " + json.dumps(_measure(arguments.part, arguments.model, arguments.shapes[0])))
+        give(_measure(arguments.part, arguments.model))
         return 0
     rows = [row for shape in arguments.shapes for row in _compare(shape)]
     found = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "rows": rows}
     arguments.output.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    _print_table(rows)
+    print_table(rows, HEADS)
     return 0
 
 
@@ -67,9 +72,10 @@ def _compare(shape: str) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="finetune-") as folder:
         texts = (" ".join(row) for row in _words(200))
         model = build_random_model(folder, shape, texts, dtype="bfloat16", device="cuda")
-        ceiling = _in_own_process("ceiling", model, shape)["flops"]
-        found = {way: _in_own_process(way, model, shape) for way in WAYS}
-        memory = _in_own_process("memory", model, shape)
+        part = partial(in_own_process, __file__, ["--model", str(model), "--shapes", shape])
+        ceiling = part("ceiling")["flops"]
+        found = {way: part(way) for way in WAYS}
+        memory = part("memory")
     for way, row in found.items():
         # LoRA on frozen weights: 2 operations forward and 2 backward a parameter and token, 2 more when recomputed.
         operations = (6 if row["checkpointing"] else 4) * row["parameters"] * row["tokens_per_second"]
@@ -80,37 +86,13 @@ def _compare(shape: str) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _in_own_process(part: str, model: Path, shape: str) -> dict[str, Any]:
-    line = [sys.executable, __file__, "--part", part, "--model", str(model), "--shapes", shape]
-    done = subprocess.run(line, capture_output=True, text=True)
-    results = [text for text in done.stdout.splitlines() if text.startswith("RESULT ")]
-    if done.returncode or not results:
-        raise SystemExit(f"{shape} {part} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-    return json.loads(results[-1].removeprefix("RESULT "))
-
-
-def _measure(part: str, model: str, shape: str) -> dict[str, Any]:
+def _measure(part: str, model: str) -> dict[str, Any]:
     if part == "ceiling":
-        return {"flops": _matrix_product_ceiling()}
+        return {"flops": matrix_product_ceiling()}
     if part == "memory":
         wishes = WAYS["unsloth"] | {"micro_batch": MEMORY_ROWS, "gradient_checkpointing": True}
         return _train(model, wishes, effective_batch=MEMORY_ROWS, tokens=MEMORY_TOKENS, steps=6)
     return _train(model, WAYS[part], effective_batch=ROWS, tokens=None, steps=STEPS)
-
-
-def _matrix_product_ceiling(size: int = 8192, repeats: int = 20) -> float:
-    """Floating-point operations a second of a large bfloat16 matrix product: the most this card gives in practice."""
-    import torch
-
-    left, right = (torch.randn(size, size, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    times = []
-    for _ in range(repeats):
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        left @ right
-        torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return 2 * size**3 / float(np.median(times))
 
 
 def _train(
@@ -184,15 +166,6 @@ def _words(count: int) -> list[list[str]]:
     random = np.random.default_rng(1)
     syllables = np.array([c + v for c in "bdfgklmnprst" for v in "aeiou"])
     return [["".join(random.choice(syllables, 3)) for _ in range(20)] for _ in range(count)]
-
-
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    heads = ("shape", "way", "samples_per_second", "speed_up", "share_of_ceiling", "peak_gib", "peak_gib_8x128")
-    heads += ("hours_per_epoch", "micro_batch", "checkpointing")
-    print(" | ".join(heads))
-    for row in rows:
-        values = (row.get(head, "") for head in heads)
-        print(" | ".join(f"{value:.3g}" if isinstance(value, float) else str(value) for value in values))
 
 
 if __name__ == "__main__":

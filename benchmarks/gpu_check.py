@@ -1,4 +1,4 @@
-"""Everything that needs a CUDA GPU, in one go: the tests marked `gpu`, then the speed of fine-tuning; results as JSON.
+"""Everything that needs a CUDA GPU, in one go: tests marked `gpu`, then the speed of fitting and scoring; JSON.
 
     python benchmarks/gpu_check.py --output gpu_check.json
 
@@ -29,13 +29,18 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
         tests = _run_tests(Path(folder) / "tests.xml")
-        speed = Path(folder) / "finetune.json"
-        subprocess.run([sys.executable, str(HERE / "finetune_gpu.py"), "--output", str(speed)], check=False)
-        finetune = json.loads(speed.read_text(encoding="utf-8")) if speed.is_file() else None
-    output.write_text(json.dumps({"tests": tests, "finetune": finetune}, indent=2) + "\n", encoding="utf-8")
+        speed = {name: _benchmark(name, Path(folder)) for name in ("finetune_gpu", "scoring_gpu")}
+    output.write_text(json.dumps({"tests": tests, **speed}, indent=2) + "\n", encoding="utf-8")
     failed = [test["name"] for test in tests if test["outcome"] != "passed"]
     print(f"{len(tests) - len(failed)} of {len(tests)} GPU tests passed; results in {output}")
-    return 1 if failed or finetune is None else 0
+    return 1 if failed or None in speed.values() else 0
+
+
+def _benchmark(name: str, folder: Path) -> dict | None:
+    """What a benchmark writes; None where it failed."""
+    figures = folder / f"{name}.json"
+    subprocess.run([sys.executable, str(HERE / f"{name}.py"), "--output", str(figures)], check=False)
+    return json.loads(figures.read_text(encoding="utf-8")) if figures.is_file() else None
 
 
 def _run_tests(report: Path) -> list[dict[str, str | float]]:

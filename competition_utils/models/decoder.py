@@ -24,6 +24,9 @@ from competition_utils.models.decoder_score import own_share, score_prompts
 from competition_utils.models.decoder_settings import DecoderSettings
 from competition_utils.models.device import look_at_machine, wants_unsloth
 from competition_utils.models.model_card import best_evaluation, write_card
+from competition_utils.models.prompts import PromptWriter
+from competition_utils.models.scoring import TokenBudget, score_unique
+from competition_utils.models.vllm_score import VllmScorer
 from competition_utils.storage import read_json, write_json, write_text
 
 ADAPTER, MERGED, TOKENIZER = "adapter", "merged", "tokenizer"
@@ -44,6 +47,8 @@ class DecoderModel(RelevanceModel):
             raise UserError(f"trackers: expected the packages {', '.join(missing)}, found none. Install or drop them.")
         self.folder: Path | None = None
         self._decoder: decoder_fit.Decoder | None = None
+        self._vllm: tuple[PromptWriter, VllmScorer] | None = None
+        self._budget = TokenBudget(self.config.score_tokens)
 
     def fit(self, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int) -> FitReport:
         """See `RelevanceModel.fit`. Where `training` is two_stage or joint, `train` holds rows of both tasks;
@@ -53,7 +58,7 @@ class DecoderModel(RelevanceModel):
         """
         work_dir, start = Path(work_dir), time.monotonic()
         decoder_fit.plan_stages(self.config, train, valid)  # faults first, before anything is loaded
-        self.folder, self._decoder = work_dir / "fitted", None
+        self.folder, self._decoder, self._vllm = work_dir / "fitted", None, None
         if self._wants_children():
             return launch.fit_in_children(self.config, train, valid, work_dir=work_dir, seed=seed)
         self._decoder, report = decoder_fit.fit_decoder(self.config, train, valid, work_dir=work_dir, seed=seed)
@@ -68,17 +73,49 @@ class DecoderModel(RelevanceModel):
         """See `RelevanceModel.score`."""
         if self.folder is None:
             raise UserError("score: expected a fitted decoder, found one without weights. Call fit, or load a folder.")
+        if self.config.score_engine == "vllm":
+            return score_unique(pairs[self._read_columns(pairs)], self._score_with_vllm)
         if self._wants_children():
             return launch.score_in_children(self.folder, pairs, self.config)
+        return score_unique(pairs[self._read_columns(pairs)], self._score_here)
+
+    def _score_here(self, pairs: pd.DataFrame) -> np.ndarray:
         self._decoder = self._decoder or self._open()
+        # Unsloth's attention takes no keys from elsewhere.
+        plain = self._decoder.choice.backend == "transformers" and not self.config.sharded
         return score_prompts(
             self._decoder.model,
             self._decoder.writer.write(pairs).ids,
             pad_id=self._decoder.tokenizer.pad_token_id,
-            token_budget=self.config.score_tokens,
+            budget=self._budget,
             dtype=self._decoder.choice.dtype,
+            share_prefix=plain and self.config.share_prefix,
             share=own_share(),
+            in_step=self.config.sharded,
         )
+
+    def _score_with_vllm(self, pairs: pd.DataFrame) -> np.ndarray:
+        if self._vllm is None:
+            self._decoder = None  # vLLM takes the GPU's memory for itself
+            decoder_load.free_memory()
+            _, writer = decoder_fit.open_writer(self.config, self._base_name())
+            merged = read_json(self._fitted(FACTS))["merged"]
+            scorer = VllmScorer(
+                self._base_name(),
+                writer.label_words.ids,
+                adapter=None if merged else self._fitted(ADAPTER),
+                lora_rank=self.config.lora_rank,
+                max_length=self.config.max_length,
+                four_bit=self.config.four_bit is True,
+                dtype=self.config.dtype,
+            )
+            self._vllm = (writer, scorer)
+        writer, scorer = self._vllm
+        return scorer.score(writer.write(pairs).ids)
+
+    def _read_columns(self, pairs: pd.DataFrame) -> list[str]:
+        """The columns that reach the prompt: rows alike in these are one to the model."""
+        return [name for name in (*decoder_fit.PAIR_COLUMNS, *self.config.tags) if name in pairs]
 
     def save(self, folder: Path) -> None:
         """Copy what the fit wrote: adapter and label rows as safetensors, tokenizer, model card,

@@ -74,6 +74,19 @@ def _wrong_tasks(expected: str, train: pd.DataFrame, training: str) -> UserError
     )
 
 
+def open_writer(config: DecoderSettings, name: str) -> tuple[Any, PromptWriter]:
+    """The tokenizer of the model `name` and the prompt writer that these settings ask for."""
+    tokenizer = load.load_tokenizer(name)
+    writer = PromptWriter(
+        tokenizer,
+        max_length=config.max_length,
+        translation=config.translation,
+        tags=config.tags,
+        label_words=config.label_words or None,
+    )
+    return tokenizer, writer
+
+
 def open_decoder(
     config: DecoderSettings, name: str, *, seed: int = 0, adapter: bool = True, sharded: bool = False
 ) -> Decoder:
@@ -83,14 +96,7 @@ def open_decoder(
     `sharded` leaves the placing of weights to FSDP.
     """
     choice = load.prepare(config)
-    tokenizer = load.load_tokenizer(name)
-    writer = PromptWriter(
-        tokenizer,
-        max_length=config.max_length,
-        translation=config.translation,
-        tags=config.tags,
-        label_words=config.label_words or None,
-    )
+    tokenizer, writer = open_writer(config, name)
     model = load.load_base(name, choice, sharded=sharded)
     if adapter:
         model = load.add_adapter(model, config, choice, seed=seed)
@@ -104,8 +110,7 @@ def fit_decoder(
     """Fit in this process (or as one of a launch). A stage that was finished is not trained again, one that
     was cut off goes on from its last checkpoint; other settings, rows or seed start anew."""
     stages = plan_stages(config, train, valid)
-    sharded = config.parallel == "fsdp" and config.processes > 1
-    decoder = open_decoder(config, config.model, seed=seed, sharded=sharded)
+    decoder = open_decoder(config, config.model, seed=seed, sharded=config.sharded)
     report = FitReport(seed=seed, notes=[str(decoder.choice)])
     report.notes += [note for note in [load.size_warning(config.model)] if note]
     tables = {}

@@ -220,7 +220,10 @@ def give_label_logits(model: Any, label_ids: tuple[int, int], *, trained: bool) 
         if label_positions is None:
             return full_forward(*args, **inputs)
         wanted = {name: inputs.get(name) for name in ("input_ids", "attention_mask", "position_ids")}
-        hidden = getattr(self, self.base_model_prefix)(**wanted, use_cache=False).last_hidden_state
+        seen = inputs.get("past_key_values")  # a beginning that all rows share
+        hidden = getattr(self, self.base_model_prefix)(
+            **wanted, past_key_values=seen, use_cache=False
+        ).last_hidden_state
         picked = hidden.reshape(-1, hidden.shape[-1])[label_positions]
         with torch.autocast(picked.device.type, enabled=False):
             logits = picked.float() @ self.label_rows.T

@@ -15,7 +15,8 @@ import torch
 from datasets import Dataset
 
 from competition_utils.errors import UserError
-from competition_utils.models.decoder_score import join_prompts, pad_prompts
+from competition_utils.models.batching import Ragged
+from competition_utils.models.prompt_batches import join_prompts, pad_prompts
 
 IGNORED = -100
 GROUP = 50  # effective batches that are sorted by length together
@@ -122,7 +123,8 @@ class Collator:
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         prompts = [row["input_ids"][:-1] for row in rows]
-        batch = join_prompts(prompts) if self.padding_free else pad_prompts(prompts, self.pad_id)
+        arrays = join_prompts(prompts) if self.padding_free else pad_prompts(Ragged.from_lists(prompts), self.pad_id)
+        batch = {name: torch.from_numpy(values) for name, values in arrays.items()}
         batch["classes"] = torch.tensor([int(row["labels"][-1] == self.positive_id) for row in rows])
         batch["weights"] = torch.tensor([row["weight"] for row in rows], dtype=torch.float32)
         return batch

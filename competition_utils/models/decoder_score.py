@@ -1,55 +1,26 @@
-"""Scoring with a decoder: our own forward loop, sorted by length, two numbers a pair.
+"""Scoring with a decoder through the common engine: the logits of the two label words at one position a pair.
 
-The Trainer's evaluation loop keeps all logits and runs out of memory on a vocabulary of 262,144; here a batch
-holds rows of like length up to a number of tokens, and the model gives the logits of the two label words
-alone.
+The Trainer's evaluation loop keeps all logits and runs out of memory on a vocabulary of 262,144.
 """
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from competition_utils.models.batching import batches_by_budget
-from competition_utils.progress import progress
+from competition_utils.models.batching import Ragged
+from competition_utils.models.decoder_load import base_of
+from competition_utils.models.device import AUTO
+from competition_utils.models.prompt_batches import TokenisedPrompts, common_start
+from competition_utils.models.scoring import Forward, TokenBudget, score_tokenised
 
-
-def pad_prompts(prompts: Sequence[Sequence[int]], pad_id: int, side: str = "right") -> dict[str, Any]:
-    """Tensors [rows, longest] `input_ids, attention_mask, position_ids`, and `label_positions` [rows], which
-    counts through the flattened batch to each prompt's last token. `side` is where the padding goes."""
-    import torch
-
-    lengths = np.fromiter(map(len, prompts), dtype=np.int64, count=len(prompts))
-    longest = int(lengths.max())
-    columns = np.arange(longest)
-    mask = columns < lengths[:, None] if side == "right" else columns >= longest - lengths[:, None]
-    ids = np.full(mask.shape, pad_id, dtype=np.int64)
-    ids[mask] = np.concatenate([np.asarray(prompt) for prompt in prompts])
-    last = lengths - 1 if side == "right" else np.full_like(lengths, longest - 1)
-    batch = {
-        "input_ids": ids,
-        "attention_mask": mask.astype(np.int64),
-        "position_ids": np.maximum(mask.cumsum(axis=1) - 1, 0),
-        "label_positions": np.arange(len(prompts)) * longest + last,
-    }
-    return {name: torch.from_numpy(values) for name, values in batch.items()}
-
-
-def join_prompts(prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """The same without padding: all prompts in one row, positions starting anew with each, which is how
-    transformers knows that a prompt must not see the one before."""
-    import torch
-
-    lengths = np.fromiter(map(len, prompts), dtype=np.int64, count=len(prompts))
-    batch = {
-        "input_ids": np.concatenate([np.asarray(prompt, dtype=np.int64) for prompt in prompts])[None],
-        "position_ids": np.concatenate([np.arange(length) for length in lengths])[None],
-        "label_positions": lengths.cumsum() - 1,
-    }
-    return {name: torch.from_numpy(values) for name, values in batch.items()}
+WORTH_TRYING = 8  # common tokens; a shorter beginning is not worth a second look
+TRIED_ROWS = 64
 
 
 def mixed_precision(device: str, dtype: str) -> AbstractContextManager:
@@ -66,36 +37,79 @@ def score_prompts(
     prompts: Sequence[Sequence[int]],
     *,
     pad_id: int,
-    token_budget: int,
+    budget: TokenBudget,
     dtype: str = "float32",
     side: str = "right",
+    share_prefix: bool | str = False,
     share: tuple[int, int] = (0, 1),
+    in_step: bool = False,
 ) -> np.ndarray:
     """float32 [n] in 0-1: the probability of the positive label word against the negative one.
 
-    `share` = (k, n) scores the batches k, k+n, … only and leaves 0 elsewhere, so that n processes' results
-    add up; every process makes the same number of steps, which sharded models need.
+    `share_prefix`: whether the beginning that all prompts have in common is computed once; "auto" tries it. `share`
+    and `in_step` as in `score_tokenised`.
     """
     import torch
 
-    lengths = np.fromiter(map(len, prompts), dtype=np.int64, count=len(prompts))
-    batches = batches_by_budget(lengths, token_budget)
-    rank, world = share
-    steps = range(rank, len(batches) + (-len(batches) % world), world)
-    scores = np.zeros(len(prompts), dtype=np.float32)
+    tokens = TokenisedPrompts(Ragged.from_lists(prompts), pad_id, side)
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     # Not inference_mode: what Unsloth caches in it could not be used in training afterwards.
     with torch.no_grad(), mixed_precision(device.type, dtype):
-        for step in progress(steps, what="scoring", unit="batches"):
-            rows = batches[min(step, len(batches) - 1)]
-            batch = pad_prompts([prompts[row] for row in rows], pad_id, side)
-            logits = model(**{name: tensor.to(device) for name, tensor in batch.items()})["logits"]
-            if step < len(batches):
-                scores[rows] = torch.sigmoid(logits[:, 1] - logits[:, 0]).cpu().numpy()
+        tokens, forward = _with_prefix(model, tokens, device, share_prefix)
+        scores = score_tokenised(tokens, forward, budget, share=share, in_step=in_step)
     model.train(was_training)
     return scores
+
+
+def _with_prefix(
+    model: Any, tokens: TokenisedPrompts, device: Any, wish: bool | str
+) -> tuple[TokenisedPrompts, Forward]:
+    """The prompts and the way to score a batch of them, with a shared beginning where it is wished or pays."""
+    whole = _forward(model, device)
+    # With padding between prefix and rest a sliding window would reach less far than it should.
+    shared = common_start(tokens.tokens) if wish and tokens.side == "right" else 0
+    if shared < WORTH_TRYING or (wish == AUTO and len(tokens.lengths) < TRIED_ROWS):
+        return tokens, whole
+    from competition_utils.models import shared_prefix  # after Unsloth, as it imports transformers
+
+    base, start = base_of(model), tokens.tokens.starts[0]
+    text_model = getattr(base, base.base_model_prefix)
+    known = shared_prefix.compute_prefix(text_model, tokens.tokens.values[start : start + shared])
+    rest, behind = replace(tokens, shared=shared), _forward(model, device, known)
+    if wish == AUTO:
+        tried = np.argsort(tokens.lengths)[:: len(tokens.lengths) // TRIED_ROWS][:TRIED_ROWS]
+        ways = (lambda: behind(rest.padded(tried)), lambda: whole(tokens.padded(tried)))
+        if not shared_prefix.pays(*ways, facts=_facts(base, device, tokens, shared)):
+            return tokens, whole
+    return rest, behind
+
+
+def _forward(model: Any, device: Any, known: Any = None) -> Forward:
+    """A padded batch → the positive word's probability [rows]; `known` is what the model has seen before it."""
+    import torch
+
+    seen = {} if known is None else {"past_key_values": known}
+
+    def forward(batch: dict[str, np.ndarray]) -> np.ndarray:
+        inputs = {name: torch.from_numpy(values).to(device) for name, values in batch.items()}
+        logits = model(**inputs, **seen)["logits"]
+        return torch.sigmoid(logits[:, 1] - logits[:, 0]).cpu().numpy()
+
+    return forward
+
+
+def _facts(base: Any, device: Any, tokens: TokenisedPrompts, shared: int) -> dict[str, Any]:
+    """What decides whether a shared beginning pays; lengths to tens of tokens, so that shards of a file agree."""
+    import torch
+
+    return {
+        "prefix_tokens": shared,
+        "prompt_tokens": round(float(tokens.lengths.mean()), -1),
+        "model": base.config.to_dict(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
+    }
 
 
 def add_up_shares(scores: np.ndarray) -> np.ndarray:

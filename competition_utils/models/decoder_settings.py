@@ -121,7 +121,9 @@ class DecoderSettings:
     micro_batch: Annotated[int | str, _whole(1, AUTO)] = AUTO
     batching: Annotated[str, _one_of("grouped", "padding_free", "shuffled")] = "grouped"
     gradient_checkpointing: AutoSwitch = AUTO
-    score_tokens: Annotated[int, _whole(16)] = 16384  # tokens a batch when scoring, padding included
+    score_tokens: Annotated[int, _whole(16)] = 32768  # tokens a batch when scoring; halved until it fits a GPU
+    score_engine: Annotated[str, _one_of("own", "vllm")] = "own"  # vllm: for label_token, where the package is
+    share_prefix: AutoSwitch = AUTO  # scoring: what all prompts begin with is computed once; auto tries if that pays
 
     # Looking while it learns.
     evaluate_every: Annotated[int, _whole(1)] = 500  # checkpoints at the same steps
@@ -144,7 +146,7 @@ class DecoderSettings:
             expected = hints[name].__metadata__[0](given[name])
             if expected:
                 faults.append(_wrong(name, expected, given[name]))
-        faults += [] if faults else _batch_faults(cls(**given))
+        faults += [] if faults else _faults_between(cls(**given))
         if faults:
             raise DataError("The settings of the decoder have faults:", faults, "Correct them in the config.")
         return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
@@ -157,6 +159,11 @@ class DecoderSettings:
         """Rows of one optimizer step that each process sees."""
         return self.effective_batch // self.processes
 
+    @property
+    def sharded(self) -> bool:
+        """Whether the model lies in parts on several GPUs, which then must take every step together."""
+        return self.parallel == "fsdp" and self.processes > 1
+
 
 def _wrong(name: str, expected: str, found: Any) -> Fault:
     return Fault("wrong setting", f"decoder.{name}", f"expected {expected}, found {found!r}")
@@ -167,8 +174,10 @@ def _unknown(name: str, known: Mapping[str, Any]) -> Fault:
     return Fault("unknown setting", f"decoder.{name}", f"did you mean {near[0]}?" if near else "no such setting")
 
 
-def _batch_faults(settings: DecoderSettings) -> list[Fault]:
-    """What single values cannot show: the effective batch must divide evenly."""
+def _faults_between(settings: DecoderSettings) -> list[Fault]:
+    """What single values cannot show: the effective batch must divide evenly, vLLM knows no trained label rows."""
+    if settings.score_engine == "vllm" and settings.objective == "head":
+        return [_wrong("score_engine", "own, since vLLM cannot use the rows that objective: head trains", "vllm")]
     if settings.effective_batch % settings.processes:
         expected = f"a multiple of processes = {settings.processes}"
         return [_wrong("effective_batch", expected, settings.effective_batch)]

@@ -10,6 +10,7 @@ Import Unsloth, where it is wanted, before this module.
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +39,10 @@ from competition_utils.models.micro_batch import (
     Fit,
     candidates,
     largest_that_fits,
-    remembered,
     smallest_of_all,
 )
+from competition_utils.models.remember import remembered
+from competition_utils.models.scoring import TokenBudget
 from competition_utils.progress import progress
 
 if TYPE_CHECKING:
@@ -85,6 +87,7 @@ class PairTrainer(SFTTrainer):
 
     def __init__(self, *, settings: DecoderSettings, dtype: str, valid: Labelled | None, **options: Any):
         self.pair_settings, self.pair_dtype, self.valid = settings, dtype, valid
+        self.score_budget = TokenBudget(settings.score_tokens)
         super().__init__(**options)
         # TRL keeps the adapter of a 4-bit model in bfloat16; small steps get lost there.
         for parameter in self.model.parameters():
@@ -109,9 +112,10 @@ class PairTrainer(SFTTrainer):
             self.model,
             self.valid.prompts,
             pad_id=self.processing_class.pad_token_id,
-            token_budget=self.pair_settings.score_tokens,
+            budget=self.score_budget,
             dtype=self.pair_dtype,
             share=own_share(),
+            in_step=self.pair_settings.sharded,
         )
         figures = validation_figures(add_up_shares(scores), self.valid)
         metrics = {f"eval_{name}": value for name, value in figures.items()}
@@ -206,10 +210,10 @@ def choose_micro_batch(model: Any, settings: DecoderSettings, choice: DeviceChoi
         loss.backward()
         model.zero_grad(set_to_none=True)
 
-    def find() -> Fit:
+    def find() -> dict[str, Any]:
         torch.cuda.set_per_process_memory_fraction(HEADROOM)
         try:
-            return largest_that_fits(choices, try_step)
+            return asdict(largest_that_fits(choices, try_step))
         finally:
             torch.cuda.set_per_process_memory_fraction(1.0)
             torch.cuda.empty_cache()
@@ -220,7 +224,7 @@ def choose_micro_batch(model: Any, settings: DecoderSettings, choice: DeviceChoi
         "gpu": torch.cuda.get_device_name(),
         "choice": str(choice),
     }
-    return smallest_of_all(remembered(facts, find))
+    return smallest_of_all(Fit(**remembered(facts, find)))
 
 
 def trainer_arguments(

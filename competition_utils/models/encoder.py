@@ -24,7 +24,7 @@ from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.batching import TokenisedPairs, tokenise_pairs
 from competition_utils.models.encoder_train import TrainingPlan, fit_with_retry
 from competition_utils.models.kind_settings import MINILM, EncoderSettings, checked_settings
-from competition_utils.models.scoring import score_tokenised, score_unique
+from competition_utils.models.scoring import TokenBudget, score_tokenised, score_unique
 from competition_utils.storage import hash_file, read_json
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -73,6 +73,7 @@ class EncoderModel(RelevanceModel):
         super().__init__(asdict(self.options))
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.dtype = choose_dtype(self.options.dtype, self.device)
+        self._budget = TokenBudget(self.options.token_budget)
         self.tokenizer = None
         self.network = None
 
@@ -143,15 +144,16 @@ class EncoderModel(RelevanceModel):
         def forward(batch: dict[str, np.ndarray]) -> np.ndarray:
             return torch.sigmoid(self._logits(network, batch).float()).cpu().numpy()
 
-        def score(first: pd.Series, second: pd.Series) -> np.ndarray:
-            return score_tokenised(self._tokenise(first, second), forward, self.options.token_budget)
+        def score(texts: pd.DataFrame) -> np.ndarray:
+            return score_tokenised(self._tokenise(texts["first"], texts["second"]), forward, self._budget)
 
         network.eval()
         with (
             torch.inference_mode(),
             torch.autocast(self.device, self.dtype, enabled=self.dtype != torch.float32),
         ):
-            return score_unique(*input_texts(pairs), score)
+            first, second = input_texts(pairs)
+            return score_unique(pd.DataFrame({"first": first, "second": second}), score)
 
 
 def _load(auto_class, name: str, **more):

@@ -5,15 +5,12 @@ Trying beats computing: what a step needs depends on kernels, checkpointing and 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from competition_utils.errors import UserError
 from competition_utils.models.device import AUTO
-from competition_utils.storage import hash_json, read_json, write_json
 
 COMFORTABLE = 8  # below this many rows at once, recomputing activations costs less than small batches
 CPU_MICRO_BATCH = 16
@@ -61,23 +58,6 @@ def largest_that_fits(choices: Iterable[Fit], try_step: Callable[[Fit], None]) -
         "micro_batch: expected a step of one row to fit into the GPU's memory, found that it does not. "
         "Set `four_bit: true`, a smaller `max_length`, or `parallel: fsdp` with more `processes`."
     )
-
-
-def remembered(facts: dict[str, Any], find: Callable[[], Fit]) -> Fit:
-    """What was found before for the same facts (model, adapter, lengths, GPU), else `find()`, noted for next
-    time."""
-    notes = _notes_file()
-    known = read_json(notes) if notes.is_file() else {}
-    key = hash_json(facts)
-    if key not in known:
-        known[key] = asdict(find())
-        write_json(notes, known)
-    return Fit(**known[key])
-
-
-def _notes_file() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "competition_utils" / "micro_batches.json"
 
 
 def smallest_of_all(fit: Fit) -> Fit:

@@ -109,15 +109,18 @@ def build_random_model(
     seed: int = 0,
     dtype: str = "float32",
     device: str = "cpu",
+    vocabulary: int = 2048,
 ) -> Path:
     """Write a model with random weights and its tokenizer, as `save_pretrained` does; gives the folder.
+
+    `vocabulary` is the tokenizer's; the larger, the fewer tokens a text has.
 
     Raises UserError where `shape` is not one of `SHAPES`.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
-    tokenizer = make_tokenizer(shape.split("-")[0], texts)
+    tokenizer = make_tokenizer(shape.split("-")[0], texts, vocabulary)
     config = model_config(shape, len(tokenizer))
     torch.manual_seed(seed)
     with torch.device(device):

@@ -14,9 +14,11 @@ from competition_utils.models import decoder_load
 from competition_utils.models.base import load_model, new_model
 from competition_utils.models.decoder import DecoderModel
 from competition_utils.models.decoder_fit import open_decoder
-from competition_utils.models.decoder_score import join_prompts, score_prompts
+from competition_utils.models.decoder_score import score_prompts
 from competition_utils.models.decoder_settings import DecoderSettings
 from competition_utils.models.decoder_train import best_f1
+from competition_utils.models.prompt_batches import join_prompts
+from competition_utils.models.scoring import TokenBudget
 
 WAYS = [(family, objective) for family in FAMILIES for objective in ("label_token", "head")]
 
@@ -108,14 +110,50 @@ def test_left_right_and_no_padding_agree(fitted, family):
     decoder = fitted(family, "label_token")
     decoder.score(toy_pairs(1))
     loaded, prompts = decoder._decoder, decoder._decoder.writer.write(toy_pairs(24, 3)).ids
+    pad_id, budget = loaded.tokenizer.pad_token_id, TokenBudget(10**6)
     sides = [
-        score_prompts(loaded.model, prompts, pad_id=loaded.tokenizer.pad_token_id, token_budget=10**6, side=side)
-        for side in ("left", "right")
+        score_prompts(loaded.model, prompts, pad_id=pad_id, budget=budget, side=side) for side in ("left", "right")
     ]
+    joined = {name: torch.from_numpy(values) for name, values in join_prompts(prompts).items()}
     with torch.inference_mode():
-        logits = loaded.model.eval()(**join_prompts(prompts))["logits"]
+        logits = loaded.model.eval()(**joined)["logits"]
     np.testing.assert_allclose(sides[0], sides[1], atol=1e-5)
     np.testing.assert_allclose(torch.sigmoid(logits[:, 1] - logits[:, 0]), sides[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_beginning_computed_once_gives_the_scores_of_whole_prompts(fitted, family):
+    """Gemma's tiny window of 16 tokens is shorter than the beginning: every layer must still see what it should."""
+    decoder = fitted(family, "head")
+    decoder.score(toy_pairs(1))
+    loaded, prompts = decoder._decoder, decoder._decoder.writer.write(toy_pairs(60, 3)).ids
+    options = {"pad_id": loaded.tokenizer.pad_token_id, "budget": TokenBudget(600)}
+    whole = score_prompts(loaded.model, prompts, **options)
+    shared = score_prompts(loaded.model, prompts, **options, share_prefix=True)
+    np.testing.assert_allclose(shared, whole, atol=1e-5)
+
+
+def test_whether_a_common_beginning_pays_is_tried_once_and_told(fitted, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    decoder, pairs = fitted("qwen2", "head"), toy_pairs(400, 5).drop_duplicates(["query", "target", "language"])
+    first = decoder.score(pairs)
+    told = capsys.readouterr().out
+    second = decoder.score(pairs)
+    assert told.startswith("scoring: the prompts' common ") and "when tried" in told
+    assert capsys.readouterr().out == told  # the same figure: remembered, not tried again
+    np.testing.assert_array_equal(first, second)
+
+
+def test_rows_alike_are_computed_once(fitted, monkeypatch):
+    decoder, pairs = fitted("qwen2", "head"), toy_pairs(12, 6)
+    twice = pd.concat([pairs, pairs.assign(label=1 - pairs["label"])])
+    decoder.score(pairs)
+    written = []
+    write = decoder._decoder.writer.write
+    monkeypatch.setattr(decoder._decoder.writer, "write", lambda rows: written.append(len(rows)) or write(rows))
+    scores = decoder.score(twice)
+    assert written == [len(pairs.drop(columns="label").drop_duplicates())]
+    np.testing.assert_array_equal(scores[:12], scores[12:])
 
 
 def test_scores_are_in_the_order_of_the_rows(fitted):
@@ -152,7 +190,8 @@ def test_the_text_part_of_a_multimodal_gemma_3_is_taken(models, tmp_path, naming
     decoder = open_decoder(DecoderSettings.read(toy_settings(folder)), str(folder))
     assert type(decoder_load.base_of(decoder.model)).__name__ == "Gemma3ForCausalLM"
     prompts = expected.writer.write(toy_pairs(4)).ids
-    first, second = (score_prompts(one.model, prompts, pad_id=0, token_budget=4096) for one in (expected, decoder))
+    budget = TokenBudget(4096)
+    first, second = (score_prompts(one.model, prompts, pad_id=0, budget=budget) for one in (expected, decoder))
     np.testing.assert_allclose(first, second, atol=1e-6)
 
 
@@ -261,6 +300,19 @@ def test_on_a_gpu_it_learns_is_reloaded_and_merged(tmp_path, family, objective, 
     np.testing.assert_allclose(alone, scores[:4], atol=1e-2)
     if not four_bit:
         np.testing.assert_allclose(decoder.merge(tmp_path / "merged").score(unseen), scores, atol=1e-2)
+
+
+@needs_gpu
+@pytest.mark.parametrize("four_bit", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_on_a_gpu_a_beginning_computed_once_gives_the_scores_of_whole_prompts(tmp_path, family, four_bit):
+    model = build_tiny(tmp_path, family, dtype="bfloat16")
+    settings = toy_settings(model, device="cuda", backend="transformers", four_bit=four_bit)
+    decoder = open_decoder(DecoderSettings.read(settings), str(model))
+    prompts = decoder.writer.write(toy_pairs(200)).ids
+    options = {"pad_id": decoder.tokenizer.pad_token_id, "budget": TokenBudget(4096), "dtype": decoder.choice.dtype}
+    whole = score_prompts(decoder.model, prompts, **options)
+    np.testing.assert_allclose(score_prompts(decoder.model, prompts, **options, share_prefix=True), whole, atol=1e-2)
 
 
 @needs_gpu

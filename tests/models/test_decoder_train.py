@@ -31,7 +31,8 @@ from competition_utils.models.decoder_train import (
     pair_loss,
     validation_figures,
 )
-from competition_utils.models.micro_batch import Fit, candidates, largest_that_fits, remembered
+from competition_utils.models.micro_batch import Fit, candidates, largest_that_fits
+from competition_utils.models.remember import remembered
 
 
 @pytest.fixture(scope="module")
@@ -208,16 +209,16 @@ def test_no_step_that_fits_is_an_error_that_says_what_to_do():
         largest_that_fits([Fit(1, True)], step)
 
 
-def test_what_fits_is_found_once_and_remembered(tmp_path, monkeypatch):
+def test_what_was_found_by_trying_is_remembered_for_the_same_facts(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     finds = []
 
     def find():
         finds.append(1)
-        return Fit(8, False)
+        return {"micro_batch": 8}
 
     facts = {"gpu": "one", "model": "tiny"}
-    assert remembered(facts, find) == remembered(facts, find) == Fit(8, False)
+    assert remembered(facts, find) == remembered(facts, find) == {"micro_batch": 8}
     assert len(finds) == 1
     remembered(facts | {"gpu": "another"}, find)
     assert len(finds) == 2

@@ -1,0 +1,26 @@
+"""What was found by trying (a micro-batch, whether a prefix pays), kept so that it is tried once a machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from competition_utils.storage import hash_json, read_json, write_json
+
+
+def remembered(facts: dict[str, Any], find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What was found before for the same facts (model, lengths, GPU, …), else `find()`, noted for next time."""
+    notes = _notes_file()
+    known = read_json(notes) if notes.is_file() else {}
+    key = hash_json(facts)
+    if key not in known:
+        known[key] = find()
+        write_json(notes, known)
+    return known[key]
+
+
+def _notes_file() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "competition_utils" / "found_by_trying.json"
