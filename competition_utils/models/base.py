@@ -65,7 +65,13 @@ class RelevanceModel(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, folder: Path) -> RelevanceModel: ...
+    def load(cls, folder: Path, others: Mapping[str, Any] | None = None) -> RelevanceModel:
+        """What `save` wrote; `others` are settings to use instead of the saved ones."""
+
+    @staticmethod
+    def saved_settings(folder: Path, others: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The settings in `model.json` with `others` laid over them."""
+        return read_json(Path(folder) / "model.json")["settings"] | dict(others or {})
 
     def save_settings(self, folder: Path) -> None:
         """Write `model.json`, which tells `load_model` the kind and the settings. Call it last in `save`."""
@@ -84,12 +90,12 @@ def new_model(kind: str, settings: Mapping[str, Any]) -> RelevanceModel:
     return _class_of(kind)(settings)
 
 
-def load_model(folder: Path | str) -> RelevanceModel:
-    """A model that `save` wrote."""
+def load_model(folder: Path | str, others: Mapping[str, Any] | None = None) -> RelevanceModel:
+    """A model that `save` wrote; `others` are settings to use instead of the saved ones, such as a device."""
     path = Path(folder) / "model.json"
     if not path.is_file():
         raise UserError(
             f"model folder: expected {path}, found none. "
             "Give the folder that a fit wrote, e.g. papermill_runs/sample/finetune/QC/fold0."
         )
-    return _class_of(read_json(path)["kind"]).load(Path(folder))
+    return _class_of(read_json(path)["kind"]).load(Path(folder), others)

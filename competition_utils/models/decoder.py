@@ -127,8 +127,8 @@ class DecoderModel(RelevanceModel):
         self.save_settings(folder)
 
     @classmethod
-    def load(cls, folder: Path) -> DecoderModel:
-        model = cls(read_json(Path(folder) / "model.json")["settings"])
+    def load(cls, folder: Path, others: Mapping[str, Any] | None = None) -> DecoderModel:
+        model = cls(cls.saved_settings(folder, others))
         model.folder = Path(folder)
         return model
 

@@ -25,7 +25,7 @@ from competition_utils.models.batching import TokenisedPairs, tokenise_pairs
 from competition_utils.models.encoder_train import TrainingPlan, fit_with_retry
 from competition_utils.models.kind_settings import MINILM, EncoderSettings, checked_settings
 from competition_utils.models.scoring import TokenBudget, score_tokenised, score_unique
-from competition_utils.storage import hash_file, read_json
+from competition_utils.storage import hash_file
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -104,8 +104,8 @@ class EncoderModel(RelevanceModel):
         self.save_settings(folder)
 
     @classmethod
-    def load(cls, folder: Path) -> EncoderModel:
-        model = cls(read_json(folder / "model.json")["settings"])
+    def load(cls, folder: Path, others: Mapping[str, Any] | None = None) -> EncoderModel:
+        model = cls(cls.saved_settings(folder, others))
         model.tokenizer = _load(AutoTokenizer, str(folder))
         model.network = _load(AutoModelForSequenceClassification, str(folder)).to(model.device)
         return model

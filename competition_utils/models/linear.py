@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.kind_settings import LinearSettings, checked_settings
-from competition_utils.storage import appears_whole, read_json
+from competition_utils.storage import appears_whole
 
 HASH_BITS = 20
 CHUNK_ROWS = 20_000
@@ -102,8 +102,8 @@ class LinearModel(RelevanceModel):
         self.save_settings(folder)
 
     @classmethod
-    def load(cls, folder: Path) -> LinearModel:
-        model = cls(read_json(folder / "model.json")["settings"])
+    def load(cls, folder: Path, others: Mapping[str, Any] | None = None) -> LinearModel:
+        model = cls(cls.saved_settings(folder, others))
         with np.load(folder / "weights.npz", allow_pickle=False) as stored:
             model.weights, model.bias = stored["weights"], float(stored["bias"])
             model.idf = {view: stored[view] for view in VIEWS}
