@@ -274,9 +274,11 @@ def score_a_file(source: Path) -> None:
         first, again = (
             room.score_file(folder / "model", source, folder / "scores.parquet", task="QI") for _ in range(2)
         )
+    rates = [first.rows / first.seconds, again.rows / again.seconds, again.rows / seconds[1]]
+    scored, cached, looked_up = (f"{rate:,.0f}" for rate in rates)
     print(
-        f"{first.rows:>9,} pairs, {source.suffix[1:]:<8} file → scores {first.rows / first.seconds:>7,.0f} pairs/s, all "
-        f"cached {again.rows / again.seconds:>7,.0f} (the cache alone {again.rows / seconds[1]:>9,.0f}), peak {peak_mb():,} MB"
+        f"{first.rows:>9,} pairs, {source.suffix[1:]:<8} file → scores {scored} pairs/s, all cached {cached} pairs/s "
+        f"(score_cached alone {looked_up}), peak {peak_mb():,} MB"
     )
 
 
