@@ -81,6 +81,8 @@ def _read_pairs(source: Path, task: Task | None) -> tuple[pd.DataFrame, Task]:
 def _read_plain(source: Path, task: Task) -> tuple[pd.DataFrame, Task]:
     """Columns `query, target` (and `id, language` where given) as a table; texts stay as they are."""
     table = pd.concat([_plain_chunk(given) for given in _chunks(source)], ignore_index=True)
+    if table.empty:
+        raise UserError(f"input: expected rows with query and target, found only their names in {source}.")
     return table.assign(
         id=table["id"] if table["id"].notna().any() else np.arange(1, len(table) + 1),
         task=task.name,

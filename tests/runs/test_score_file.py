@@ -87,9 +87,10 @@ def test_a_field_that_only_later_rows_have_is_read(model, tmp_path, monkeypatch)
     assert scores["id"].tolist() == [1, 2, 3, 4]
 
 
-def test_a_csv_with_a_head_only_gives_no_scores(model, tmp_path):
+def test_a_csv_with_a_head_only_is_refused(model, tmp_path):
     (tmp_path / "pairs.csv").write_text("query,target\n")
-    assert score_file(model, tmp_path / "pairs.csv", tmp_path / "scores.csv").rows == 0
+    with pytest.raises(UserError, match="input: expected rows with query and target, found only their names"):
+        score_file(model, tmp_path / "pairs.csv", tmp_path / "scores.csv")
 
 
 def test_the_lexicon_beside_the_input_translates_its_queries(model, tmp_path):
