@@ -21,6 +21,8 @@ NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Pre
 SPLIT_AT_BLANKS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
 SPLIT_ON = SPLIT_AT_BLANKS | {"Digits", "Punctuation", "Metaspace"}
 
+WORD_COST = 3  # a text costs the tokenizer as much as a third of its words would, one by one
+
 # Some characters form one grapheme with a blank beside them, and Precompiled maps graphemes: combining marks behind
 # it, prepended signs before it, and the letters listed, which Unicode counts to these. Characters beyond the first
 # plane are left out as a whole. A text with such a blank stays whole.
@@ -35,6 +37,8 @@ def tokens_of(tokenizer: Tokenizer, texts: pa.Array) -> Ragged:
     whole = pc.match_substring_regex(texts, _JOINED_BLANK)
     words = pc.split_pattern(texts.filter(pc.invert(whole)), " ")
     pieces = pa.concat_arrays([words.flatten(), texts.filter(whole)]).dictionary_encode()
+    if len(pieces.dictionary) * WORD_COST > len(pieces):
+        return _encoded(tokenizer, texts)
     counts = np.concatenate([pc.list_value_length(words), np.ones(pc.sum(whole).as_py() or 0, dtype=np.int64)])
     joined = _encoded(tokenizer, pieces.dictionary).take(pieces.indices.to_numpy()).joined(counts)
     return joined.take(np.argsort(np.argsort(whole.to_numpy(zero_copy_only=False), kind="stable")))

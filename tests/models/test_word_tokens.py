@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from competition_utils.models import word_tokens
 from competition_utils.models.word_tokens import goes_word_by_word, tokens_of
 
 SCRIPTS = [
@@ -31,6 +32,14 @@ SCRIPTS = [
     "tab\tand\nline",
 ]
 ODD = "ab é日 ไำ \u0301\u0600\u200d\u00a0\u3000①ﾞß İΣς’👍🏽क्षि한.-[<>]▁#"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def words_at_any_cost():
+    """Words one by one even where that does not pay: the few texts here hardly repeat a word."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(word_tokens, "WORD_COST", 0)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -159,12 +168,21 @@ def test_tokens_drawn_at_random_need_whole_texts():
     assert not goes_word_by_word(tokenizer)
 
 
-def test_a_word_is_tokenised_once_however_often_it_stands(monkeypatch):
-    from competition_utils.models import word_tokens
+@pytest.fixture
+def asked(monkeypatch):
+    """What the tokenizer itself was asked for."""
+    texts, encode = [], word_tokens._encoded
+    monkeypatch.setattr(word_tokens, "_encoded", lambda by, of: texts.extend(of.to_pylist()) or encode(by, of))
+    return texts
 
-    asked, encode = [], word_tokens._encoded
-    monkeypatch.setattr(
-        word_tokens, "_encoded", lambda tokenizer, texts: asked.extend(texts.to_pylist()) or encode(tokenizer, texts)
-    )
+
+def test_a_word_is_tokenised_once_however_often_it_stands(asked):
     ours(word_piece(), ["red shoe", "blue shoe", "red lamp"])
     assert sorted(asked) == ["blue", "lamp", "red", "shoe"]
+
+
+@pytest.mark.parametrize(("again", "expected"), [(5, ["red", "shoe"]), (1, ["red shoe"])])
+def test_texts_are_tokenised_whole_where_words_hardly_repeat(asked, monkeypatch, again, expected):
+    monkeypatch.setattr(word_tokens, "WORD_COST", 3)
+    ours(word_piece(), ["red shoe"] * again)
+    assert asked == expected
