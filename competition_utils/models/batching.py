@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-
-@dataclass(frozen=True)
-class Ragged:
-    """Sequences of different length in one flat array: sequence i is `values[starts[i] : starts[i] + lengths[i]]`."""
-
-    values: np.ndarray
-    starts: np.ndarray
-    lengths: np.ndarray
-
-    @classmethod
-    def from_lists(cls, lists: Sequence[Sequence[int]]) -> Ragged:
-        lengths = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
-        values = np.fromiter((token for tokens in lists for token in tokens), np.int32, int(lengths.sum()))
-        return cls(values, np.cumsum(lengths) - lengths, lengths)
-
-    def take(self, rows: np.ndarray) -> Ragged:
-        """The sequences `rows`, in that order, without copying the tokens."""
-        return Ragged(self.values, self.starts[rows], self.lengths[rows])
-
-    def cut(self, longest: int | np.ndarray) -> Ragged:
-        """The sequences without what lies behind the first `longest` tokens (one number, or one a sequence)."""
-        return Ragged(self.values, self.starts, np.minimum(self.lengths, longest))
-
-    def put_into(self, matrix: np.ndarray, column: np.ndarray) -> None:
-        """Write sequence i into row i of `matrix`, from `column[i]` on."""
-        row = np.repeat(np.arange(len(self.lengths)), self.lengths)
-        step = np.arange(len(row)) - np.repeat(np.cumsum(self.lengths) - self.lengths, self.lengths)
-        matrix[row, column[row] + step] = self.values[self.starts[row] + step]
+from competition_utils.models.ragged import Ragged
+from competition_utils.models.word_tokens import tokens_of
 
 
 @dataclass(frozen=True)
@@ -85,32 +60,31 @@ class TokenisedPairs:
     def padded(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """`input_ids`, `attention_mask` and, where the model knows them, `token_type_ids`: int64 [rows, longest]."""
         part, frame = self.take(rows), self.frame
-        lengths = part.lengths
-        ids = np.full((len(rows), int(lengths.max())), self.pad_id, dtype=np.int64)
+        lengths = part.lengths[:, None]
+        place = np.arange(int(lengths.max()))
+        first_end = len(frame.before) + part.first.lengths[:, None]
+        second = first_end + len(frame.between)
+        second_end = second + part.second.lengths[:, None]
+        ids = np.full((len(rows), len(place)), self.pad_id, dtype=np.int64)
         ids[:, : len(frame.before)] = frame.before
-        after_first = len(frame.before) + part.first.lengths
-        after_second = after_first + len(frame.between) + part.second.lengths
-        part.first.put_into(ids, np.full(len(rows), len(frame.before)))
-        part.second.put_into(ids, after_first + len(frame.between))
-        for start, tokens in ((after_first, frame.between), (after_second, frame.behind)):
-            for step, token in enumerate(tokens):
-                ids[np.arange(len(rows)), start + step] = token
-        place = np.arange(ids.shape[1])
-        batch = {"input_ids": ids, "attention_mask": (place < lengths[:, None]).astype(np.int64)}
+        ids[(place >= len(frame.before)) & (place < first_end)] = part.first.flat()
+        ids[(place >= second) & (place < second_end)] = part.second.flat()
+        for start, tokens in ((first_end, frame.between), (second_end, frame.behind)):
+            np.put_along_axis(ids, start + np.arange(len(tokens)), np.array([tokens]), axis=1)
+        batch = {"input_ids": ids, "attention_mask": (place < lengths).astype(np.int64)}
         if frame.type_ids is not None:
-            in_second = (place >= (after_first + len(frame.between))[:, None]) & (place < lengths[:, None])
+            in_second = (place >= second) & (place < lengths)
             batch["token_type_ids"] = np.where(in_second, frame.type_ids[1], frame.type_ids[0])
         return batch
 
 
 def _tokens_of_unique(tokenizer, texts: pd.Series) -> tuple[np.ndarray, Ragged]:
     codes, unique = pd.factorize(texts)
-    encodings = tokenizer.backend_tokenizer.encode_batch_fast(unique.tolist(), add_special_tokens=False)
-    return codes, Ragged.from_lists([encoding.ids for encoding in encodings])
+    return codes, tokens_of(tokenizer.backend_tokenizer, pa.array(unique, pa.large_string()))
 
 
 def tokenise_pairs(tokenizer, first: pd.Series, second: pd.Series, max_length: int) -> TokenisedPairs:
-    """Tokenise the unique texts of both sides once, in parallel, and pair them up by index.
+    """Tokenise the unique texts of both sides once, word by word where that is exact, and pair them up by index.
 
     What is longer than `max_length` loses the end of its second text; the first text is cut only where it alone
     takes more than half of the room. Text without missing values is expected.

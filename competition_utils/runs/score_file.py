@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from competition_utils.storage import appears_whole, write_parquet
 from competition_utils.tasks import QI, TASKS, Task
 
 PLAIN_FIELDS = {"query", "target"}
+CHUNK_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def score_file(
     chosen = TASKS[task] if task else None
     translator = open_translator(str(lexicon or "auto"), source.parent)
     pairs, _ = clean_table(*_read_pairs(source, chosen))
+    pairs = pairs.drop(columns=["origin_query", "origin_target"])
     pairs["query_en"] = "" if translator is None else translate_table(pairs, translator)
     scores = score_cached(fitted, pairs, ScoreCache(project_root() / ".cache" / "scores" / model_hash(model)))
     first_process = own_share()[0] == 0
@@ -77,22 +80,36 @@ def _read_pairs(source: Path, task: Task | None) -> tuple[pd.DataFrame, Task]:
 
 def _read_plain(source: Path, task: Task) -> tuple[pd.DataFrame, Task]:
     """Columns `query, target` (and `id, language` where given) as a table; texts stay as they are."""
+    table = pd.concat([_plain_chunk(given) for given in _chunks(source)], ignore_index=True)
+    if table.empty:
+        raise UserError(f"input: expected rows with query and target, found only their names in {source}.")
+    return table.assign(
+        id=table["id"] if table["id"].notna().any() else np.arange(1, len(table) + 1),
+        task=task.name,
+        language=table["language"].fillna("und"),
+    ), task
+
+
+def _chunks(source: Path) -> Iterator[pd.DataFrame]:
+    """The rows of a file, some at a time: a reader holds a row in many times the room that its text takes."""
     if ".parquet" in source.suffixes:
-        given = pd.read_parquet(source)
+        yield pd.read_parquet(source)
     elif ".csv" in source.suffixes:
-        given = pd.read_csv(source, dtype="str", keep_default_na=False)
+        yield from pd.read_csv(source, dtype="str", keep_default_na=False, chunksize=CHUNK_ROWS)
     else:
-        given = pd.read_json(source, lines=True, dtype=False, convert_dates=False)
-    table = pd.DataFrame(
+        yield from pd.read_json(source, lines=True, dtype=False, convert_dates=False, chunksize=CHUNK_ROWS)
+
+
+def _plain_chunk(given: pd.DataFrame) -> pd.DataFrame:
+    given = given.reindex(columns=["id", "language", "query", "target"])
+    return pd.DataFrame(
         {
-            "id": given["id"] if "id" in given else np.arange(1, len(given) + 1),
-            "task": task.name,
-            "language": given.get("language", "und"),
+            "id": given["id"],
+            "language": given["language"].astype("str"),
             "origin_query": given["query"].fillna("").astype("str"),
             "origin_target": given["target"].astype("str").where(given["target"].notna()),
         }
     )
-    return table, task
 
 
 def _write_csv(path: Path, scores: pd.DataFrame) -> None:

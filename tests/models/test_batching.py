@@ -6,12 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competition_utils.models.batching import (
-    Ragged,
-    batches_by_budget,
-    shuffled_batches,
-    tokenise_pairs,
-)
+from competition_utils.models.batching import batches_by_budget, shuffled_batches, tokenise_pairs
 
 texts = st.lists(st.text(alphabet="abc é日 ไ", max_size=12), min_size=1, max_size=8)
 
@@ -59,14 +54,6 @@ def test_an_epoch_holds_every_row_once(lengths, size, seed):
     batches = list(shuffled_batches(np.array(lengths), size, np.random.default_rng(seed)))
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     assert len(batches) == -(-len(lengths) // size)
-
-
-@given(st.lists(st.lists(st.integers(0, 9), max_size=5), max_size=6))
-def test_ragged_sequences_come_back_as_they_were(lists):
-    ragged = Ragged.from_lists(lists)
-    matrix = np.full((len(lists), 5), -1)
-    ragged.put_into(matrix, np.zeros(len(lists), dtype=np.int64))
-    assert [[token for token in row if token >= 0] for row in matrix.tolist()] == lists
 
 
 def test_a_row_longer_than_the_budget_is_scored_by_itself_and_first():

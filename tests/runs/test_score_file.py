@@ -61,6 +61,38 @@ def test_plain_columns_query_and_target_are_enough(model, tmp_path):
     assert scores["score"].iloc[0] > scores["score"].iloc[1]
 
 
+@pytest.mark.parametrize("name", ["pairs.csv", "pairs.jsonl", "pairs.parquet"])
+def test_rows_read_in_chunks_come_out_once_and_in_order(model, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(room, "CHUNK_ROWS", 3)
+    given = pd.DataFrame({"id": np.arange(10)[::-1] + 100, "query": np.resize(WORDS, 10), "target": "lamp"})
+    writers = {
+        ".csv": lambda path: given.to_csv(path, index=False),
+        ".jsonl": lambda path: given.to_json(path, orient="records", lines=True),
+        ".parquet": given.to_parquet,
+    }
+    writers[(tmp_path / name).suffix](tmp_path / name)
+    score_file(model, tmp_path / name, tmp_path / "scores.csv")
+    scores = pd.read_csv(tmp_path / "scores.csv")
+    assert scores["id"].tolist() == given["id"].tolist()
+    assert (scores["score"] > 0.5).tolist() == (given["query"] == "lamp").tolist()
+
+
+def test_a_field_that_only_later_rows_have_is_read(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "CHUNK_ROWS", 2)
+    rows = [{"query": "shoe", "target": "shoe"}] * 3 + [{"query": "shoe", "target": None, "language": "de"}]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    score_file(model, tmp_path / "pairs.jsonl", tmp_path / "scores.csv")
+    scores = pd.read_csv(tmp_path / "scores.csv")
+    assert scores["language"].tolist() == ["und", "und", "und", "de"]
+    assert scores["id"].tolist() == [1, 2, 3, 4]
+
+
+def test_a_csv_with_a_head_only_is_refused(model, tmp_path):
+    (tmp_path / "pairs.csv").write_text("query,target\n")
+    with pytest.raises(UserError, match="input: expected rows with query and target, found only their names"):
+        score_file(model, tmp_path / "pairs.csv", tmp_path / "scores.csv")
+
+
 def test_the_lexicon_beside_the_input_translates_its_queries(model, tmp_path):
     source = official(tmp_path / "test_QI.txt", [(1, "zapato", "shoe"), (2, "zapato", "ring")])
     source.write_text(source.read_text().replace('"en"', '"es"'))
