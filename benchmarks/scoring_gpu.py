@@ -253,7 +253,7 @@ def _second(answer: list[dict[str, Any]]) -> float:
 
 
 def _ragged(writer: Any, table: pd.DataFrame) -> Any:
-    from competition_utils.models.batching import Ragged
+    from competition_utils.models.ragged import Ragged
 
     return Ragged.from_lists(writer.write(table).ids)
 

@@ -15,7 +15,7 @@ import torch
 from datasets import Dataset
 
 from competition_utils.errors import UserError
-from competition_utils.models.batching import Ragged
+from competition_utils.models.ragged import Ragged
 from competition_utils.models.prompt_batches import join_prompts, pad_prompts
 
 IGNORED = -100

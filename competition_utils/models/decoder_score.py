@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from competition_utils.models.batching import Ragged
+from competition_utils.models.ragged import Ragged
 from competition_utils.models.decoder_load import base_of
 from competition_utils.models.device import AUTO
 from competition_utils.models.prompt_batches import TokenisedPrompts, common_start

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from competition_utils.models.batching import Ragged
+from competition_utils.models.ragged import Ragged
 
 
 @dataclass(frozen=True)

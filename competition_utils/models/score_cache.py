@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,10 +48,12 @@ def first_of_each(keys: np.ndarray) -> np.ndarray:
     return order[new]
 
 
-def model_hash(folder: Path) -> str:
-    """What names a fitted model in the cache: the hash of all files of its folder but its own report."""
-    files = (path for path in Path(folder).iterdir() if path.is_file() and path.suffix != ".parquet")
-    return hash_json({path.name: hash_file(path) for path in files})[:24]
+def model_hash(folder: Path, others: Mapping[str, Any] | None = None) -> str:
+    """What names a fitted model in the cache: the hash of all files of its folder but its own report, and of the
+    settings that are used instead of the saved ones."""
+    files = (path for path in Path(folder).rglob("*") if path.is_file() and path.suffix != ".parquet")
+    hashes = {str(path.relative_to(folder)): hash_file(path) for path in files}
+    return hash_json([hashes, dict(others)] if others else hashes)[:24]
 
 
 class ScoreCache:

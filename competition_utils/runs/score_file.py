@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,26 +37,32 @@ class Scored:
 
 
 def score_file(
-    model: Path, source: Path, output: Path, *, task: str | None = None, lexicon: Path | None = None
+    model: Path,
+    source: Path,
+    output: Path,
+    *,
+    task: str | None = None,
+    lexicon: Path | None = None,
+    others: Mapping[str, Any] | None = None,
 ) -> Scored:
     """Write `id, task, language, score` for each row of `source`, in its order.
 
     `source` has the official fields of a task, or the columns `query` and `target` (then `id` and `language` where
     it has them, else 1, 2, … and "und"). Queries are translated with `lexicon`, else with the lexicon beside
     `source` if there is one. Scores are kept by content under `.cache/scores`: called again after a kill, only what
-    is missing is scored. Raises UserError for an output of unknown kind, before any work, and DataError for the
+    is missing is scored. `others` are settings of the model to use instead of the saved ones. Raises UserError for an output of unknown kind, before any work, and DataError for the
     faults of the file.
     """
     if output.suffix not in WRITERS:
         raise UserError(f"output: expected a name that ends in {', '.join(WRITERS)}, found {output.name}.")
     start = time.monotonic()
-    fitted = load_model(model)
+    fitted = load_model(model, others)
     chosen = TASKS[task] if task else None
     translator = open_translator(str(lexicon or "auto"), source.parent)
     pairs, _ = clean_table(*_read_pairs(source, chosen))
     pairs = pairs.drop(columns=["origin_query", "origin_target"])
     pairs["query_en"] = "" if translator is None else translate_table(pairs, translator)
-    scores = score_cached(fitted, pairs, ScoreCache(project_root() / ".cache" / "scores" / model_hash(model)))
+    scores = score_cached(fitted, pairs, ScoreCache(project_root() / ".cache" / "scores" / model_hash(model, others)))
     first_process = own_share()[0] == 0
     if first_process:
         WRITERS[output.suffix](output, pairs[["id", "task", "language"]].assign(score=scores))

@@ -54,7 +54,7 @@ def load_settings(config: str, overrides: Sequence[str] = (), data_dir: str | No
     values = _read_yaml(path)
     declared = declared_parameters()
     faults = [f"{path.name}: {fault}" for fault in _faults(values, declared)]
-    given, malformed = _parse_overrides(overrides)
+    given, malformed = parse_overrides(overrides)
     faults += malformed
     for key, value in given.items():
         faults += [f"-p {fault}" for fault in _lay_over(values, key, value, declared)]
@@ -146,7 +146,8 @@ def _model_faults(values: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def _parse_overrides(overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def parse_overrides(overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """`KEY=VALUE` texts as values (read as YAML), and the faults of those that are none."""
     given, faults = {}, []
     for text in overrides:
         key, equals, value = text.partition("=")

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from competition_utils.models.batching import Ragged
+from competition_utils.models.ragged import Ragged
 from competition_utils.models.prompt_batches import TokenisedPrompts, common_start
 from competition_utils.models.scoring import TokenBudget, score_tokenised, score_unique
 

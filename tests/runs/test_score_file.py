@@ -145,3 +145,19 @@ def test_a_folder_without_a_model_gives_one_message_and_status_2(tmp_path, capsy
     status = main(["score", "--model", str(tmp_path), "--input", str(source), "--output", str(tmp_path / "s.csv")])
     assert status == 2
     assert "model folder: expected" in capsys.readouterr().err
+
+
+def test_a_setting_may_be_given_instead_of_the_saved_one_and_has_scores_of_its_own_in_the_cache(model, tmp_path):
+    source = official(tmp_path / "test_QI.txt", ROWS)
+    score_file(model, source, tmp_path / "scores.csv")
+    score_file(model, source, tmp_path / "scores.csv", others={"c": 2.0})
+    assert len(list((tmp_path / "project" / ".cache" / "scores").iterdir())) == 2
+
+
+def test_a_setting_that_the_model_does_not_have_ends_with_status_2(model, tmp_path, capsys):
+    source = official(tmp_path / "test_QI.txt", ROWS)
+    call = ["score", "--model", str(model), "--input", str(source), "--output", str(tmp_path / "scores.csv")]
+    assert main([*call, "-p", "d=2.0"]) == 2
+    assert "linear.d: no such setting" in capsys.readouterr().err
+    assert main([*call, "-p", "d"]) == 2
+    assert "expected KEY=VALUE" in capsys.readouterr().err
