@@ -18,7 +18,7 @@ from competition_utils.data.parsing import SUFFIXES, Missing, read_rows
 from competition_utils.data.validation import ROW_FAULTS, Batch, check_rows, join_batches
 from competition_utils.errors import DataError, Fault, UserError
 from competition_utils.storage import appears_whole, write_parquet
-from competition_utils.tasks import SPLITS, Task
+from competition_utils.tasks import SPLITS, Task, plain_or_zipped
 
 LONG_TEXT = 10_000  # characters; the competition's titles end at a few hundred
 TODO = "Correct the places named, or allow a kind of fault by its name: its rows are then left out, and told."
@@ -100,10 +100,11 @@ def read_table(
 def inspect_file(path: Path | str, task: Task, *, need_label: bool = False) -> FileReport:
     """Read a file as `read_table` does, but report its faults and notes instead of raising."""
     path = Path(path)
-    if not path.is_file():
-        fault = Fault("missing file", str(path), "no such file")
-        return FileReport(path, task, pd.DataFrame(columns=list(COLUMNS)), 0, (fault,), ())
-    batch = join_batches([check_rows(rows, task, path.name) for rows in read_rows(path, task)])
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return FileReport(path, task, pd.DataFrame(columns=list(COLUMNS)), 0, (_no_file(path, error),), ())
+    batch = join_batches([check_rows(rows, task, path.name) for rows in read_rows(data, path.name, task)])
     table = batch.table.to_pandas(types_mapper={pa.int8(): pd.Int8Dtype()}.get)
     extras = {name if name not in COLUMNS else f"{name} (extra)": values for name, values in batch.extras.items()}
     table = table.assign(**{name: _plain_column(values) for name, values in extras.items()})
@@ -117,6 +118,12 @@ def inspect_file(path: Path | str, task: Task, *, need_label: bool = False) -> F
     if not table["label"].notna().any():
         table = table.drop(columns="label")
     return FileReport(path, task, table, batch.rows, (*batch.faults, *(f for _, f in faults)), tuple(notes))
+
+
+def _no_file(path: Path, error: OSError) -> Fault:
+    if not isinstance(error, FileNotFoundError):
+        return Fault("unreadable file", str(path), error.strerror or str(error))
+    return Fault("missing file", str(path), "a link to nothing" if path.is_symlink() else "no such file")
 
 
 def _plain_column(values: list) -> pd.Series:
@@ -208,8 +215,7 @@ def read_folder(
 
 def find_lexicon(folder: Path | str) -> Path | None:
     """`lexicon.tsv` or `lexicon.tsv.gz` in a data folder; None where there is neither."""
-    paths = (Path(folder) / name for name in ("lexicon.tsv", "lexicon.tsv.gz"))
-    return next((path for path in paths if path.is_file()), None)
+    return plain_or_zipped(Path(folder) / "lexicon.tsv")
 
 
 def official_columns(table: pd.DataFrame, task: Task, extra_columns: Sequence[str] = ()) -> pd.DataFrame:

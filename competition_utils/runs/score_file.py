@@ -46,11 +46,12 @@ def score_file(
     """
     if output.suffix not in WRITERS:
         raise UserError(f"output: expected a name that ends in {', '.join(WRITERS)}, found {output.name}.")
+    if output.is_dir():
+        raise UserError(f"output: expected the name of a file, found the folder {output}.")
     start = time.monotonic()
-    fitted = load_model(model)
-    chosen = TASKS[task] if task else None
+    pairs, _ = clean_table(*_read_pairs(source, TASKS[task] if task else None))
     translator = open_translator(str(lexicon or "auto"), source.parent)
-    pairs, _ = clean_table(*_read_pairs(source, chosen))
+    fitted = load_model(model)  # after the files were read: a large model takes minutes
     pairs["query_en"] = "" if translator is None else translate_table(pairs, translator)
     scores = score_cached(fitted, pairs, ScoreCache(project_root() / ".cache" / "scores" / model_hash(model)))
     first_process = own_share()[0] == 0
