@@ -11,17 +11,29 @@ import gc
 import os
 import types
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from competition_utils.errors import UserError
 from competition_utils.models.decoder_settings import DecoderSettings
 from competition_utils.models.device import DeviceChoice, choose_device, look_at_machine, wants_unsloth
+from competition_utils.models.prompts import PromptWriter
 
 LABEL_ROWS = "label_rows.safetensors"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", LABEL_ROWS)
 PARAMETER_LIMIT = 15e9  # the competition's rule
 UNSLOTH_MAX_LENGTH = 2048  # rows are cut by prompts.py; below 512 Unsloth gives its checkpointing up
+
+
+@dataclass
+class Decoder:
+    """A model in memory and what it takes to use it."""
+
+    model: Any
+    tokenizer: Any
+    writer: PromptWriter
+    choice: DeviceChoice
 
 
 def find_config(name: str) -> Any:
