@@ -158,6 +158,7 @@ def test_a_missing_label_is_told_though_the_row_has_another_fault(tmp_path):
     ]
 
 
+@settings(deadline=None)
 @given(
     ids=st.lists(st.integers(1, 4), min_size=1, max_size=8),
     hurt=st.lists(st.booleans(), min_size=8, max_size=8),
