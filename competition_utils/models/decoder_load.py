@@ -36,6 +36,16 @@ class Decoder:
     choice: DeviceChoice
 
 
+def _without_widgets() -> None:
+    """Transformers' bar over the weights is a widget, of which an executed notebook keeps an empty box. The Hub's
+    bar stays: a download of gigabytes without one looks like a hang."""
+    from huggingface_hub.utils import enable_progress_bars
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    enable_progress_bars()
+
+
 def find_config(name: str) -> Any:
     """The model's configuration; raises UserError where there is no such model or the Hub is out of reach."""
     from transformers import AutoConfig
@@ -71,6 +81,7 @@ def prepare(settings: DecoderSettings) -> DeviceChoice:
     if wants_unsloth(machine, settings.device, settings.backend):
         os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(Path.home() / ".cache" / "unsloth_compiled_cache"))
         import unsloth  # noqa: F401
+    _without_widgets()
     return choose_device(
         machine,
         family=find_config(settings.model).model_type,
