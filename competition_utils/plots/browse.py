@@ -60,6 +60,6 @@ def browsable(table: pd.DataFrame, caption: str) -> HTML:
     styled = table.style.format(precision=3, escape="html").set_table_styles(STYLES).set_caption(html.escape(caption))
     for axis in ("index", "columns"):
         styled = styled.format_index(escape="html", axis=axis).format_index_names(escape="html", axis=axis)
-    name = hashlib.sha256(f"{caption}\n{table.to_json()}".encode()).hexdigest()[:12]
+    name = hashlib.sha256(f"{caption}\n{table.to_csv()}".encode()).hexdigest()[:12]
     # Row names are not merged: a merged cell would go with the one row that it hangs on.
     return HTML(styled.to_html(table_uuid=name, sparse_index=False) + SEARCH % name)

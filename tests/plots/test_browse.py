@@ -61,6 +61,11 @@ def test_every_row_has_its_own_names_so_that_it_can_be_hidden_alone():
     assert page.count(">QC</th>") == 3
 
 
+def test_rows_may_share_a_name():
+    worst = pd.concat({"QC": MISTAKES, "QI": MISTAKES}, names=["task", "row"]).reset_index("task")
+    assert browsable(worst, "Mistakes").data.count("Red Shoes") == 2
+
+
 def test_the_script_looks_for_the_table_of_its_own_page_and_loads_nothing():
     page = browsable(MISTAKES, "Mistakes").data
     name = re.search(r'<table id="(T_\w+)"', page).group(1)
