@@ -13,6 +13,15 @@ from competition_utils.errors import UserError
 SPLITS = ("train", "dev", "test")
 
 
+def plain_or_zipped(plain: Path) -> Path | None:
+    """The file, else its `.gz`, else whatever else bears one of the names (a folder, a link to nothing), so that
+    its reader can tell of it; None where nothing does."""
+    both = (plain, plain.with_name(plain.name + ".gz"))
+    files = (path for path in both if path.is_file())
+    others = (path for path in both if path.exists() or path.is_symlink())
+    return next(files, None) or next(others, None)
+
+
 @dataclass(frozen=True)
 class Task:
     """One of the competition's two binary tasks.
@@ -42,8 +51,7 @@ class Task:
 
     def find_file(self, folder: Path | str, split: str) -> Path | None:
         """The official file of a split in `folder`, plain or `.gz`; None where there is neither."""
-        plain = Path(folder) / self.file_name(split)
-        return next((path for path in (plain, plain.with_name(plain.name + ".gz")) if path.is_file()), None)
+        return plain_or_zipped(Path(folder) / self.file_name(split))
 
 
 QC = Task(

@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import orjson
 import pandas as pd
@@ -70,21 +71,31 @@ def check_folder(folder: Path | str) -> FolderReport:
     train = {path for (_, split), path in official.items() if split == "train"}
     ignored = {}
     for path in sorted(path for path in folder.iterdir() if path.is_file() and path not in tasks):
-        task = task_of(path)
         if path.name.removesuffix(".gz") in {found.name for found in tasks}:
             ignored[path.name] = "its unzipped twin is read instead"
         elif path == find_lexicon(folder):
             ignored[path.name] = "the lexicon, which translation reads"
-        elif task is None:
-            ignored[path.name] = "no rows with the fields of QC or QI"
         else:
-            tasks[path] = task
+            _sort_in(path, tasks, ignored)
     if not tasks:
         expected = ", ".join(task.file_name(split) for task, split in official)
         raise UserError(f"data folder: expected some of {expected} (or .gz) in {folder}; none of them is there.")
     files = (summarise(inspect_file(path, task, need_label=path in train)) for path, task in tasks.items())
     absent = tuple(task.file_name(split) for (task, split), path in official.items() if path is None)
     return FolderReport(folder, tuple(files), absent, ignored)
+
+
+def _sort_in(path: Path, tasks: dict[Path, Task], ignored: dict[str, str]) -> None:
+    """Put a file with a name of its own among those to read, or among the ignored ones."""
+    try:
+        task = task_of(path)
+    except OSError as error:
+        ignored[path.name] = f"cannot be read: {error.strerror or error}"
+        return
+    if task is None:
+        ignored[path.name] = "no rows with the fields of QC or QI"
+    else:
+        tasks[path] = task
 
 
 def summarise(report: FileReport) -> FileSummary:
@@ -119,13 +130,17 @@ def task_of(path: Path) -> Task | None:
 
 
 def fields_of(path: Path) -> list[str]:
-    """The names of the fields or columns that a file's first readable row has; [] where there is none."""
-    if ".parquet" in path.suffixes:
-        try:
-            return pyarrow.parquet.read_schema(path).names
-        except (pa.ArrowException, OSError):
-            return []
-    lines = _head(path).splitlines()
+    """The names of the fields or columns that a file's first readable row has; [] where there is none.
+
+    Raises OSError for a file that cannot be opened.
+    """
+    with path.open("rb") as stream:
+        if ".parquet" in path.suffixes:
+            try:
+                return pyarrow.parquet.read_schema(stream).names
+            except (pa.ArrowException, OSError):
+                return []
+        lines = _head(stream).splitlines()
     if ".csv" in path.suffixes:
         return next(csv.reader(io.StringIO(lines[0].decode("utf-8-sig", "replace"))), []) if lines else []
     return next(_json_fields(lines), [])
@@ -141,14 +156,13 @@ def _json_fields(lines: list[bytes]) -> Iterator[list[str]]:
             yield list(row)
 
 
-def _head(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        zipped = stream.read(2) == b"\x1f\x8b"
-        stream.seek(0)
-        try:
-            return (gzip.GzipFile(fileobj=stream) if zipped else stream).read(HEAD)
-        except (EOFError, OSError):
-            return b""
+def _head(stream: BinaryIO) -> bytes:
+    zipped = stream.read(2) == b"\x1f\x8b"
+    stream.seek(0)
+    try:
+        return (gzip.GzipFile(fileobj=stream) if zipped else stream).read(HEAD)
+    except (EOFError, OSError):
+        return b""
 
 
 # ------------------------------------------------------------------------------------------ as text

@@ -18,7 +18,7 @@ from competition_utils.data.parsing import SUFFIXES, Missing, read_rows
 from competition_utils.data.validation import ROW_FAULTS, Batch, check_rows, join_batches
 from competition_utils.errors import DataError, Fault, UserError
 from competition_utils.storage import appears_whole, write_parquet
-from competition_utils.tasks import SPLITS, Task
+from competition_utils.tasks import SPLITS, Task, plain_or_zipped
 
 LONG_TEXT = 10_000  # characters; the competition's titles end at a few hundred
 TODO = "Correct the places named, or allow a kind of fault by its name: its rows are then left out, and told."
@@ -100,14 +100,15 @@ def read_table(
 def inspect_file(path: Path | str, task: Task, *, need_label: bool = False) -> FileReport:
     """Read a file as `read_table` does, but report its faults and notes instead of raising."""
     path = Path(path)
-    if not path.is_file():
-        fault = Fault("missing file", str(path), "no such file")
-        return FileReport(path, task, pd.DataFrame(columns=list(COLUMNS)), 0, (fault,), ())
-    batch = join_batches([check_rows(rows, task, path.name) for rows in read_rows(path, task)])
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return FileReport(path, task, pd.DataFrame(columns=list(COLUMNS)), 0, (_no_file(path, error),), ())
+    batch = join_batches([check_rows(rows, task, path.name) for rows in read_rows(data, path.name, task)])
     table = batch.table.to_pandas(types_mapper={pa.int8(): pd.Int8Dtype()}.get)
     extras = {name if name not in COLUMNS else f"{name} (extra)": values for name, values in batch.extras.items()}
     table = table.assign(**{name: _plain_column(values) for name, values in extras.items()})
-    faults = _faults_across_rows(table, batch.places, path.name, need_label)
+    faults = _faults_across_rows(_all_rows(batch), path.name, need_label)
     if not (batch.rows or batch.faults):
         faults = [(-1, Fault("empty file", str(path), "not one row"))]
     kept = np.ones(len(table), dtype=bool)
@@ -117,6 +118,12 @@ def inspect_file(path: Path | str, task: Task, *, need_label: bool = False) -> F
     if not table["label"].notna().any():
         table = table.drop(columns="label")
     return FileReport(path, task, table, batch.rows, (*batch.faults, *(f for _, f in faults)), tuple(notes))
+
+
+def _no_file(path: Path, error: OSError) -> Fault:
+    if not isinstance(error, FileNotFoundError):
+        return Fault("unreadable file", str(path), error.strerror or str(error))
+    return Fault("missing file", str(path), "a link to nothing" if path.is_symlink() else "no such file")
 
 
 def _plain_column(values: list) -> pd.Series:
@@ -134,24 +141,42 @@ def _plain_column(values: list) -> pd.Series:
         )
 
 
-def _faults_across_rows(
-    table: pd.DataFrame, places: np.ndarray, name: str, need_label: bool
-) -> list[tuple[int, Fault]]:
-    """Faults that no row has by itself, with the number of the row (-1: the file as a whole)."""
-    faults = []
-    again = np.flatnonzero(table["id"].duplicated())
-    if len(again):
-        first = pd.Series(places).groupby(table["id"]).transform("first")
-        found = [f"id {table['id'][row]}, first on line {first[row]}" for row in again]
-        where = [f"{name}:{places[row]}" for row in again]
-        faults = [(row, Fault("duplicate id", *told)) for row, *told in zip(again, where, found, strict=True)]
-    unlabelled = np.flatnonzero(table["label"].isna())
-    if 0 < len(unlabelled) < len(table):
-        found = f"no label, as in {len(unlabelled):,} of {len(table):,} rows"
-        faults += [(row, Fault("label missing", f"{name}:{places[row]}", found)) for row in unlabelled]
-    elif len(unlabelled) and need_label:
-        faults.append((-1, Fault("no label", name, "not one row has a label, and training needs them")))
-    return faults
+def _faults_across_rows(rows: pd.DataFrame, name: str, need_label: bool) -> list[tuple[int, Fault]]:
+    """Faults that no row has by itself, with the number of the row in the table (-1: it is not in there)."""
+    return _duplicate_ids(rows[rows["id"].notna()], name) + _missing_labels(rows, name, need_label)
+
+
+def _all_rows(batch: Batch) -> pd.DataFrame:
+    """`row, place, id, labelled` of the sound rows and of those with a fault of their own (`row` -1), in file order."""
+    ids, labels = (batch.table[name].to_pandas() for name in ("id", "label"))
+    sound = pd.DataFrame({"row": np.arange(len(ids)), "place": batch.places, "id": ids, "labelled": labels.notna()})
+    if not batch.faulty:
+        return sound
+    places, ids, labelled = zip(*batch.faulty, strict=True)
+    faulty = pd.DataFrame({"row": -1, "place": places, "id": pd.array(ids, "Int64"), "labelled": labelled})
+    return pd.concat([sound.astype({"id": "Int64"}), faulty]).sort_values("place", ignore_index=True)
+
+
+def _duplicate_ids(rows: pd.DataFrame, name: str) -> list[tuple[int, Fault]]:
+    again = rows["id"].duplicated()
+    if not again.any():
+        return []
+    told = rows.assign(first=rows.groupby("id")["place"].transform("first"))[again]
+    return [
+        (each.row, Fault("duplicate id", f"{name}:{each.place}", f"id {each.id}, first on line {each.first}"))
+        for each in told.itertuples()
+    ]
+
+
+def _missing_labels(rows: pd.DataFrame, name: str, need_label: bool) -> list[tuple[int, Fault]]:
+    without = rows[~rows["labelled"]]
+    if 0 < len(without) < len(rows):
+        found = f"no label, as in {len(without):,} of {len(rows):,} rows"
+        places = zip(without["row"], without["place"], strict=True)
+        return [(row, Fault("label missing", f"{name}:{place}", found)) for row, place in places]
+    if len(without) and need_label:
+        return [(-1, Fault("no label", name, "not one row has a label, and training needs them"))]
+    return []
 
 
 def _notes(table: pd.DataFrame, batch: Batch, places: np.ndarray, task: Task) -> list[str]:
@@ -208,8 +233,7 @@ def read_folder(
 
 def find_lexicon(folder: Path | str) -> Path | None:
     """`lexicon.tsv` or `lexicon.tsv.gz` in a data folder; None where there is neither."""
-    paths = (Path(folder) / name for name in ("lexicon.tsv", "lexicon.tsv.gz"))
-    return next((path for path in paths if path.is_file()), None)
+    return plain_or_zipped(Path(folder) / "lexicon.tsv")
 
 
 def official_columns(table: pd.DataFrame, task: Task, extra_columns: Sequence[str] = ()) -> pd.DataFrame:

@@ -79,18 +79,18 @@ def whole_number(value: Any) -> int | None:
     return value if type(value) is int and -(2**63) <= value < 2**63 else None
 
 
-def read_rows(path: Path, task: Task) -> Iterator[Rows]:
-    """The rows of a file in any of the forms of `SUFFIXES`; gzip is known by its bytes, not by the name."""
-    data, faults = _decompress(path.read_bytes(), path.name)
-    suffixes = set(path.suffixes)
+def read_rows(data: bytes, name: str, task: Task) -> Iterator[Rows]:
+    """The rows of a file's bytes, in the form of `SUFFIXES` that its name tells; gzip is known by the bytes."""
+    data, faults = _decompress(data, name)
+    suffixes = set(Path(name).suffixes)
     if ".parquet" in suffixes:
-        yield _parquet_rows(data, path.name, task)
+        yield _parquet_rows(data, name, task)
         return
     yield Rows(faults=faults, notes=_notes_on_bytes(data))
     if ".csv" in suffixes:
-        yield _csv_rows(data, path.name, task)
+        yield _csv_rows(data, name, task)
     else:
-        yield from _json_rows(data, path.name)
+        yield from _json_rows(data, name)
 
 
 def _decompress(data: bytes, name: str) -> tuple[bytes, list[Fault]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import compress
 from types import NoneType
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -36,12 +37,21 @@ ROW_FAULTS = {
 }
 
 
+class FaultyRow(NamedTuple):
+    """What is known of a row with a fault, so that it still counts where rows are compared."""
+
+    place: int
+    id: int | None
+    labelled: bool
+
+
 @dataclass
 class Batch:
     """Rows without a fault as a typed table, the places they stand at, further fields, what was noticed."""
 
     table: pa.Table
     places: np.ndarray
+    faulty: list[FaultyRow]
     extras: dict[str, list]
     faults: list[Fault]
     notes: list[str]
@@ -57,6 +67,7 @@ def check_rows(rows: Rows, task: Task, name: str) -> Batch:
     places = np.asarray(rows.places, dtype=np.int64)
     found = sorted(_row_faults(columns, task), key=lambda fault: fault[0])
     faults = [Fault(kind, f"{name}:{places[row]}", text) for row, kind, text in found]
+    faulty = _faulty_rows(columns, places, {row for row, _, _ in found})
     if found:
         good = np.ones(len(places), dtype=bool)
         good[[row for row, _, _ in found]] = False
@@ -66,6 +77,7 @@ def check_rows(rows: Rows, task: Task, name: str) -> Batch:
     return Batch(
         table=_typed(columns, task),
         places=places,
+        faulty=faulty,
         extras={field: columns[field].values for field in extras},
         faults=rows.faults + faults,
         notes=rows.notes,
@@ -75,12 +87,19 @@ def check_rows(rows: Rows, task: Task, name: str) -> Batch:
     )
 
 
+def _faulty_rows(columns: dict[str, Column], places: np.ndarray, rows: set[int]) -> list[FaultyRow]:
+    ids, labels = columns["id"].values, columns["label"].values
+    unlabelled = (None, Missing.FIELD)
+    return [FaultyRow(int(places[row]), whole_number(ids[row]), labels[row] not in unlabelled) for row in sorted(rows)]
+
+
 def join_batches(batches: list[Batch]) -> Batch:
     """All batches of a file as one; a further field that a batch lacks is `Missing.FIELD` there."""
     names = dict.fromkeys(name for batch in batches for name in batch.extras)
     return Batch(
         table=pa.concat_tables([batch.table for batch in batches]),
         places=np.concatenate([batch.places for batch in batches]),
+        faulty=[row for batch in batches for row in batch.faulty],
         extras={
             name: [v for batch in batches for v in batch.extras.get(name, [Missing.FIELD] * len(batch.places))]
             for name in names

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from competition_utils.decide.resample import RESAMPLES, interval, query_groups, resampled_sums
+from competition_utils.decide.resample import RESAMPLES, interval, query_groups, resampled_auc, resampled_sums
 from competition_utils.decide.thresholds import check_labels_and_scores
 from competition_utils.errors import UserError
 from competition_utils.tasks import TASKS
@@ -73,9 +73,10 @@ def evaluate(
     too. `seen_languages` are those with labels in train. Intervals are 95% bootstrap intervals, resampled by
     query.
 
-    Gives `basic_metrics`, `threshold`, `f1_interval`, `by_language` {language: the same}, `seen_language_f1`
-    and `unseen_language_f1` (None where there are no such rows), and `by_language_kind`, `by_category_kind`,
-    `by_source`. Raises UserError for missing columns, labels other than 0/1 and scores that are missing or
+    Gives `basic_metrics`, `threshold`, `f1_interval`, `precision_interval`, `recall_interval`, `auc_interval` (None
+    where there is no AUC), `by_language` {language: the same}; `seen_language_f1` and `unseen_language_f1` (None
+    where there are no such rows); `by_language_kind`, `by_category_kind` and `by_source` (without `auc_interval`).
+    Raises UserError for missing columns, labels other than 0/1 and scores that are missing or
     outside 0–1.
     """
     missing = [name for name in NEEDED if name not in table]
@@ -91,8 +92,10 @@ def evaluate(
         "seen_language_f1": by_kind.get("seen", {}).get("f1"),
         "unseen_language_f1": by_kind.get("unseen", {}).get("f1"),
     }
-    for language, figures in entry["by_language"].items():
-        figures["seen"] = language in seen_languages
+    entry["auc_interval"] = _auc_interval(table, resamples, seed)
+    for language, rows in table.groupby("language"):
+        told = {"seen": language in seen_languages, "auc_interval": _auc_interval(rows, resamples, seed)}
+        entry["by_language"][language] |= told
     if "category_seen" in table:
         kinds = table.assign(_category=np.where(table["category_seen"], "seen", "unseen"))
         entry["by_category_kind"] = _by(kinds, "_category", resamples, seed)
@@ -109,13 +112,37 @@ def _measure(rows: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
     labels, predictions = rows["label"].to_numpy(np.int64), rows["prediction"].to_numpy(np.int64)
     figures = basic_metrics(labels, rows["score"].to_numpy(), predictions)
     groups = pd.factorize(rows["_group"])[0]
-    sums = resampled_sums(counts(labels, predictions), groups, resamples, seed)
-    figures["f1_interval"] = list(interval(f1_from_counts(*sums.T)))
+    figures |= _intervals(labels, predictions, groups, resamples, seed)
     figures["threshold"] = float(rows["threshold"].median())
     if "linear_prediction" in rows:
         yardstick = basic_metrics(labels, rows["linear_score"].to_numpy(), rows["linear_prediction"].to_numpy(np.int64))
         figures |= {"linear_f1": yardstick["f1"], "linear_auc": yardstick["auc"]}
     return figures
+
+
+def _intervals(labels, predictions, groups, resamples: int, seed: int) -> dict[str, list[float]]:
+    """95% intervals of F1, precision and recall."""
+    true, predicted, positives = resampled_sums(counts(labels, predictions), groups, resamples, seed).T
+    values = {
+        "f1_interval": f1_from_counts(true, predicted, positives),
+        "precision_interval": _share(true, predicted),
+        "recall_interval": _share(true, positives),
+    }
+    return {name: list(interval(resampled)) for name, resampled in values.items()}
+
+
+def _auc_interval(rows: pd.DataFrame, resamples: int, seed: int) -> list[float] | None:
+    """The 95% interval of AUC over the samples that the others are from; None where the rows have one class only.
+
+    Told where it is shown, of all rows and by language: it takes two seconds for 100,000 rows.
+    """
+    labels, groups = rows["label"].to_numpy(np.int64), pd.factorize(rows["_group"])[0]
+    aucs = resampled_auc(labels, rows["score"].to_numpy(), groups, resamples, seed)
+    return None if np.isnan(aucs).all() else list(interval(aucs))
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 def f1_mean(tasks: Mapping[str, Mapping[str, Any]]) -> float | None:
@@ -124,7 +151,7 @@ def f1_mean(tasks: Mapping[str, Mapping[str, Any]]) -> float | None:
 
 
 def metrics_table(entry: Mapping[str, Any]) -> pd.DataFrame:
-    """`by_language` of a task's entry as a table: one row a language, `all languages` last."""
+    """`by_language` of a task's entry as a table: one row a language, `all languages` last; intervals as text."""
     rows = {
         **entry["by_language"],
         "all languages": {k: v for k, v in entry.items() if not isinstance(v, dict)},
@@ -135,9 +162,18 @@ def metrics_table(entry: Mapping[str, Any]) -> pd.DataFrame:
         "f1",
         "f1_interval",
         "precision",
+        "precision_interval",
         "recall",
+        "recall_interval",
         "auc",
+        "auc_interval",
         "average_precision",
     ]
     columns += ["threshold", "all_positive_f1", *(["linear_f1"] if "linear_f1" in entry else [])]
-    return pd.DataFrame(rows).T.reindex(columns=columns)
+    table = pd.DataFrame(rows).T.reindex(columns=columns)
+    intervals = [name for name in columns if name.endswith("_interval")]
+    return table.assign(**{name: table[name].map(_interval_as_text) for name in intervals})
+
+
+def _interval_as_text(bounds: list[float] | None) -> str:
+    return "{:.3f}–{:.3f}".format(*bounds) if isinstance(bounds, list) else ""

@@ -4,3 +4,7 @@ import logging
 
 # torchao, which transformers imports, warns of torch's own deprecations at every start.
 logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
+# bitsandbytes asks for a package of fast 4-bit kernels on a CPU, where nothing of ours is in 4-bit.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+# It orders checkpoints by their number where their times do not tell, as it should, and says so at each one.
+logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)

@@ -15,23 +15,13 @@ import pandas as pd
 from competition_utils.errors import UserError
 from competition_utils.models import decoder_load as load
 from competition_utils.models.base import FitReport
+from competition_utils.models.decoder_load import Decoder
 from competition_utils.models.decoder_settings import DecoderSettings
-from competition_utils.models.device import DeviceChoice
 from competition_utils.models.launch import is_first_process, wait_for_the_others
 from competition_utils.models.prompts import PromptWriter
 from competition_utils.storage import hash_json, read_json, write_json
 
 PAIR_COLUMNS = ["task", "language", "query", "query_en", "target"]
-
-
-@dataclass
-class Decoder:
-    """A model in memory and what it takes to use it."""
-
-    model: Any
-    tokenizer: Any
-    writer: PromptWriter
-    choice: DeviceChoice
 
 
 @dataclass(frozen=True)

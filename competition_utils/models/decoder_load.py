@@ -11,17 +11,39 @@ import gc
 import os
 import types
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from competition_utils.errors import UserError
 from competition_utils.models.decoder_settings import DecoderSettings
 from competition_utils.models.device import DeviceChoice, choose_device, look_at_machine, wants_unsloth
+from competition_utils.models.prompts import PromptWriter
 
 LABEL_ROWS = "label_rows.safetensors"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", LABEL_ROWS)
 PARAMETER_LIMIT = 15e9  # the competition's rule
 UNSLOTH_MAX_LENGTH = 2048  # rows are cut by prompts.py; below 512 Unsloth gives its checkpointing up
+
+
+@dataclass
+class Decoder:
+    """A model in memory and what it takes to use it."""
+
+    model: Any
+    tokenizer: Any
+    writer: PromptWriter
+    choice: DeviceChoice
+
+
+def _without_widgets() -> None:
+    """Transformers' bar over the weights is a widget, of which an executed notebook keeps an empty box. The Hub's
+    bar stays: a download of gigabytes without one looks like a hang."""
+    from huggingface_hub.utils import enable_progress_bars
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    enable_progress_bars()
 
 
 def find_config(name: str) -> Any:
@@ -59,6 +81,7 @@ def prepare(settings: DecoderSettings) -> DeviceChoice:
     if wants_unsloth(machine, settings.device, settings.backend):
         os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(Path.home() / ".cache" / "unsloth_compiled_cache"))
         import unsloth  # noqa: F401
+    _without_widgets()
     return choose_device(
         machine,
         family=find_config(settings.model).model_type,

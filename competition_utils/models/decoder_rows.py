@@ -15,8 +15,8 @@ import torch
 from datasets import Dataset
 
 from competition_utils.errors import UserError
-from competition_utils.models.ragged import Ragged
 from competition_utils.models.prompt_batches import join_prompts, pad_prompts
+from competition_utils.models.ragged import Ragged
 
 IGNORED = -100
 GROUP = 50  # effective batches that are sorted by length together

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from competition_utils.models.ragged import Ragged
 from competition_utils.models.decoder_load import base_of
 from competition_utils.models.device import AUTO
 from competition_utils.models.prompt_batches import TokenisedPrompts, common_start
+from competition_utils.models.ragged import Ragged
 from competition_utils.models.scoring import Forward, TokenBudget, score_tokenised
 
 WORTH_TRYING = 8  # common tokens; a shorter beginning is not worth a second look

@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from competition_utils.errors import UserError
-from competition_utils.models.decoder_load import load_label_rows, save_label_rows, set_checkpointing
+from competition_utils.models.decoder_load import Decoder, load_label_rows, save_label_rows, set_checkpointing
 from competition_utils.models.decoder_rows import Collator, EffectiveBatches, Labelled, training_table
 from competition_utils.models.decoder_score import (
     add_up_shares,
@@ -44,9 +44,6 @@ from competition_utils.models.micro_batch import (
 from competition_utils.models.remember import remembered
 from competition_utils.models.scoring import TokenBudget
 from competition_utils.progress import progress
-
-if TYPE_CHECKING:
-    from competition_utils.models.decoder_fit import Decoder
 
 DONE = "done"  # where a stage leaves its adapter
 WHOLE = "whole"  # an empty file in a checkpoint that was written to its end

@@ -1,8 +1,8 @@
 """The same fit and score in children of this process, started by `accelerate launch`: one a GPU, or several
 on a CPU.
 
-A child imports what it needs in the right order, and gives the GPU back when it ends; the notebook that
-started it holds no model. Tables travel as parquet, results as the files that a fit writes anyway.
+The notebook that started them holds no model. Tables travel as parquet, results as the files that a fit writes
+anyway. What a child does is in `launch_child`, so that this module knows no model and every model may use it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import competition_utils
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport
 from competition_utils.models.decoder_settings import DecoderSettings
-from competition_utils.storage import read_json, write_json, write_parquet, write_text
+from competition_utils.storage import read_json, write_json, write_parquet
 
 CHILD = "COMPETITION_UTILS_CHILD"  # set in the children, so that they do not start children
 LAST_LINES = 30
@@ -81,10 +81,11 @@ def command(job: Path, settings: DecoderSettings) -> list[str]:
         line += ["--fsdp_state_dict_type", "FULL_STATE_DICT", "--fsdp_cpu_ram_efficient_loading", "false"]
     elif settings.processes > 1:
         line += ["--multi_gpu"]  # on a CPU too: `--cpu` would start one process only
-    return [*line, "-m", "competition_utils.models.launch", str(job)]
+    return [*line, "-m", "competition_utils.models.launch_child", str(job)]
 
 
-def _has_gpu(settings: DecoderSettings) -> bool:
+def has_gpu(settings: DecoderSettings) -> bool:
+    """Whether a job with these settings runs on CUDA."""
     import torch
 
     return settings.device != "cpu" and torch.cuda.is_available()
@@ -98,7 +99,7 @@ def _run(job: dict[str, Any], place: Path, settings: DecoderSettings) -> None:
     package = str(Path(competition_utils.__file__).parents[1])
     paths = os.pathsep.join(path for path in (package, os.environ.get("PYTHONPATH")) if path)
     environment = os.environ | {CHILD: "1", "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
-    environment |= {} if _has_gpu(settings) else {"ACCELERATE_USE_CPU": "true"}
+    environment |= {} if has_gpu(settings) else {"ACCELERATE_USE_CPU": "true"}
     last: deque[str] = deque(maxlen=LAST_LINES)
     line = command(place / "job.json", settings)
     with subprocess.Popen(
@@ -115,44 +116,3 @@ def _run(job: dict[str, Any], place: Path, settings: DecoderSettings) -> None:
         raise UserError(fault.read_text(encoding="utf-8"))
     if children.returncode:
         raise RuntimeError(f"The launched processes ended with status {children.returncode}:\n{''.join(last)}")
-
-
-def main(job_file: str) -> int:
-    """A child's part: do the job; a UserError is left in `error.txt` beside it."""
-    place = Path(job_file).parent
-    try:
-        _do(read_json(job_file), place)
-    except UserError as error:
-        write_text(place / "error.txt", str(error))
-        return 2
-    return 0
-
-
-def _do(job: dict[str, Any], place: Path) -> None:
-    from competition_utils.models.decoder import DecoderModel
-
-    if job["do"] == "fit":
-        tables = [pd.read_parquet(place / f"{name}.parquet") for name in ("train", "valid")]
-        model = DecoderModel(job["settings"])
-        _join_the_others(model.config)
-        model.fit(*tables, work_dir=Path(job["work_dir"]), seed=job["seed"])
-        return
-    model = DecoderModel.load(Path(job["folder"]))
-    _join_the_others(model.config)
-    from competition_utils.models.decoder_score import add_up_shares
-
-    scores = add_up_shares(model.score(pd.read_parquet(place / "pairs.parquet")))
-    if is_first_process():
-        np.save(place / "scores.npy", scores, allow_pickle=False)
-
-
-def _join_the_others(settings: DecoderSettings) -> None:
-    """Meet the other processes of the launch, before the first thing that is done together."""
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        from accelerate import PartialState
-
-        PartialState(cpu=not _has_gpu(settings))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

@@ -10,7 +10,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
-from pandas.io.formats.style import Styler
 from sklearn.metrics import precision_recall_curve
 
 from competition_utils.decide.calibrate import CalibrationReport
@@ -246,19 +245,3 @@ def left_out_languages(tables: Mapping[str, pd.DataFrame]) -> Figure:
     handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
     return figure
-
-
-def browsable(table: pd.DataFrame, caption: str) -> Styler:
-    """A table that scrolls within a fixed height, with its head in sight; plain HTML, so it is there in
-    headless runs."""
-    box = {"display": "block", "max-height": "460px", "overflow": "auto", "width": "fit-content"}
-    styles = [
-        {"selector": "", "props": list(box.items())},
-        {
-            "selector": "td",
-            "props": [("text-align", "left"), ("unicode-bidi", "plaintext"), ("max-width", "340px")],
-        },
-        {"selector": "caption", "props": [("text-align", "left"), ("font-weight", "bold")]},
-        {"selector": "thead th", "props": [("position", "sticky"), ("top", "0"), ("background", "#F4F5F7")]},
-    ]
-    return table.style.format(precision=3, escape="html").set_caption(caption).set_table_styles(styles)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from competition_utils.plots.style import COLOURS, PALETTE, new_figure
@@ -19,14 +20,18 @@ def learning_curves(history: pd.DataFrame) -> Figure:
     """Training loss and validation figures over epochs, a panel each, one line a task and fold.
 
     `history`: `task, fold, epoch` and what the model kind tells of `loss, valid_auc, valid_f1`, each with gaps where
-    it was not measured; a fit with a single evaluation shows as a point.
+    it was not measured; a fit with a single evaluation shows as a point. Where fits have several stages (column
+    `stage`, numbered from 1), their epochs run on from one to the next, and the stages before the last are shaded.
     """
+    history = _running_on(history)
     told = [name for name in CURVES if name in history and history[name].notna().any()]
     figure, axes = new_figure(5.5 * len(told), 4, cols=len(told))
     for axis, name in zip(np.atleast_1d(axes), told, strict=True):
+        _shade_first_stages(axis, history)
         for colour, ((task, fold), curve) in zip(PALETTE, history.groupby(["task", "fold"]), strict=False):
-            points = curve.dropna(subset=name)
-            axis.plot(points["epoch"], points[name], color=colour, marker="o", label=f"{task}, fold {fold}")
+            for stage, points in curve.dropna(subset=name).groupby("stage"):
+                label = f"{task}, fold {fold}" if stage == curve["stage"].max() else None
+                axis.plot(points["epoch"], points[name], color=colour, marker="o", label=label)
         title, label = CURVES[name]
         if name == "valid_auc":
             axis.axhline(0.5, color=COLOURS["baseline"], linestyle=":", linewidth=1)
@@ -34,6 +39,24 @@ def learning_curves(history: pd.DataFrame) -> Figure:
         axis.set(title=title, xlabel="epoch", ylabel=label)
         axis.legend()
     return figure
+
+
+def _running_on(history: pd.DataFrame) -> pd.DataFrame:
+    """The history with a `stage` in every row, and epochs counted over all stages of a fit."""
+    if "stage" not in history:
+        return history.assign(stage=1)
+    of_fit = ["task", "fold"]
+    lengths = history.groupby([*of_fit, "stage"])["epoch"].max()
+    before = (lengths.groupby(of_fit).cumsum() - lengths).rename("before").reset_index()
+    history = history.merge(before, on=[*of_fit, "stage"], how="left")
+    return history.assign(epoch=history["epoch"] + history["before"])
+
+
+def _shade_first_stages(axis: Axes, history: pd.DataFrame) -> None:
+    first = history[history["stage"] < history["stage"].max()]
+    if len(first):
+        label = "first stage: the other task's rows"
+        axis.axvspan(0, first["epoch"].max(), color=COLOURS["neutral"], alpha=0.15, linewidth=0, label=label)
 
 
 def score_distributions(scored: pd.DataFrame) -> Figure:

@@ -33,7 +33,8 @@ def artefact_reader(run: Path) -> Callable[..., pd.DataFrame]:
     def read(name: str, of: str) -> pd.DataFrame:
         path = run / of / f"{name}.parquet"
         if not path.is_file():
-            raise UserError(f"expected {paths.shown(path)}, found none. Run stage {of} of that run first.")
+            place = f"{paths.shown(run)}/{of}/{name}.parquet"  # not shown(path), which would follow a link
+            raise UserError(f"expected {place}, found no such file. Run stage {of} of that run first.")
         return pd.read_parquet(path)
 
     return read

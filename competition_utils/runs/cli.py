@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 
-from competition_utils.errors import UserError
+from competition_utils.errors import UserError, unusable_file
 from competition_utils.runs import commands
 
 WRONG_INPUT, INTERRUPTED = 2, 130
@@ -69,6 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe left, as in `… | head`
         return 0
+    except OSError as error:
+        if told := unusable_file(error):
+            print(told, file=sys.stderr)
+            return WRONG_INPUT
+        raise
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -19,6 +19,9 @@ from tqdm import tqdm
 from competition_utils import errors
 from competition_utils.runs import paths
 
+# A file that is missing within a stage is more likely our fault than the user's; these are the user's.
+UNUSABLE_FILE = {kind.__name__ for kind in (PermissionError, IsADirectoryError, NotADirectoryError)}
+
 
 class StageFailed(Exception):
     """A notebook ended with an error that is no fault of the input; the command line exits with status 1."""
@@ -126,6 +129,11 @@ def execute(stage: str, run: Path, parameters: Mapping[str, Any], expected: floa
 def _told(stage: str, executed: Path, error: PapermillExecutionError) -> Exception:
     if error.ename in _user_error_names():
         return errors.UserError(f"Stage {stage}: {error.evalue}\n(told by {paths.shown(executed)})")
+    if error.ename in UNUSABLE_FILE:
+        return errors.UserError(
+            f"Stage {stage}: expected files and folders that can be read and written, found: {error.evalue}\n"
+            f"Check path and permissions. (told by {paths.shown(executed)})"
+        )
     reason = error.evalue.strip().split("\n")[0]
     return StageFailed(
         f"Stage {stage} failed in cell In [{error.exec_count}]: {error.ename}: {reason}\n"

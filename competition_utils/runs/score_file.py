@@ -50,17 +50,18 @@ def score_file(
     `source` has the official fields of a task, or the columns `query` and `target` (then `id` and `language` where
     it has them, else 1, 2, … and "und"). Queries are translated with `lexicon`, else with the lexicon beside
     `source` if there is one. Scores are kept by content under `.cache/scores`: called again after a kill, only what
-    is missing is scored. `others` are settings of the model to use instead of the saved ones. Raises UserError for an output of unknown kind, before any work, and DataError for the
-    faults of the file.
+    is missing is scored. `others` are settings of the model to use instead of the saved ones. Raises UserError for
+    an output of unknown kind, before any work, and DataError for the faults of the file.
     """
     if output.suffix not in WRITERS:
         raise UserError(f"output: expected a name that ends in {', '.join(WRITERS)}, found {output.name}.")
+    if output.is_dir():
+        raise UserError(f"output: expected the name of a file, found the folder {output}.")
     start = time.monotonic()
-    fitted = load_model(model, others)
-    chosen = TASKS[task] if task else None
-    translator = open_translator(str(lexicon or "auto"), source.parent)
-    pairs, _ = clean_table(*_read_pairs(source, chosen))
+    pairs, _ = clean_table(*_read_pairs(source, TASKS[task] if task else None))
     pairs = pairs.drop(columns=["origin_query", "origin_target"])
+    translator = open_translator(str(lexicon or "auto"), source.parent)
+    fitted = load_model(model, others)  # after the files were read: a large model takes minutes
     pairs["query_en"] = "" if translator is None else translate_table(pairs, translator)
     scores = score_cached(fitted, pairs, ScoreCache(project_root() / ".cache" / "scores" / model_hash(model, others)))
     first_process = own_share()[0] == 0

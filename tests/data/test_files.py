@@ -130,6 +130,47 @@ def test_all_faults_of_a_file_come_in_one_error_with_counts_and_five_places(tmp_
     assert "train_QC.txt:9: 7\n    … and 2 more" in text
 
 
+HURT = {"task": "QX"}  # a fault of its own
+ID_TWICE_ONE_ROW_HURT = {
+    "the_later_row_has_another_fault": ([row(1), row(2), row(1, **HURT)], 3, "first on line 1"),
+    "the_earlier_row_has_another_fault": ([row(1, **HURT), row(2), row(1)], 3, "first on line 1"),
+    "both_rows_have_another_fault": ([row(2), row(1, **HURT), row(1, **HURT)], 3, "first on line 2"),
+    "the_id_is_text_in_the_faulty_row": ([row(1, id="1", **HURT), row(1)], 2, "first on line 1"),
+    "the_id_needs_all_64_bits": ([row(2**63 - 1, **HURT), row(2**63 - 2), row(2**63 - 1)], 3, "first on line 1"),
+}
+
+
+@pytest.mark.parametrize("case", ID_TWICE_ONE_ROW_HURT)
+def test_a_duplicate_id_is_told_though_a_row_of_the_two_has_another_fault(tmp_path, case):
+    rows, place, first = ID_TWICE_ONE_ROW_HURT[case]
+    faults = inspect_file(file_of(tmp_path, *map(line, rows)), QC).faults
+    told = [(fault.where, fault.found.partition(", ")[2]) for fault in faults if fault.kind == "duplicate id"]
+    assert told == [(f"train_QC.txt:{place}", first)]
+    assert sum(fault.kind == "wrong task" for fault in faults) == str(rows).count("QX")
+
+
+def test_a_missing_label_is_told_though_the_row_has_another_fault(tmp_path):
+    rows = [row(1), without(2, "label") | HURT]
+    faults = inspect_file(file_of(tmp_path, *map(line, rows)), QC).faults
+    assert [(fault.kind, fault.where) for fault in faults] == [
+        ("wrong task", "train_QC.txt:2"),
+        ("label missing", "train_QC.txt:2"),
+    ]
+
+
+@settings(deadline=None)
+@given(
+    ids=st.lists(st.integers(1, 4), min_size=1, max_size=8),
+    hurt=st.lists(st.booleans(), min_size=8, max_size=8),
+)
+def test_which_ids_are_duplicate_does_not_depend_on_other_faults(tmp_path_factory, ids, hurt):
+    rows = [row(number, **(HURT if bad else {})) for number, bad in zip(ids, hurt, strict=False)]
+    report = inspect_file(file_of(tmp_path_factory.mktemp("data"), *map(line, rows)), QC)
+    expected = [f"train_QC.txt:{at}" for at, number in enumerate(ids, 1) if number in ids[: at - 1]]
+    assert [fault.where for fault in report.faults if fault.kind == "duplicate id"] == expected
+    assert report.table["id"].is_unique
+
+
 def test_an_unknown_kind_of_allowed_fault_is_refused(tmp_path):
     with pytest.raises(UserError, match="found bad lable"):
         read_table(file_of(tmp_path, *GOOD), QC, allow=["bad lable"])

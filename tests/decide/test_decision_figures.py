@@ -1,6 +1,5 @@
 import io
 
-import pandas as pd
 import pytest
 
 from competition_utils.decide import mistakes
@@ -78,11 +77,3 @@ def test_distributions_curves_mistakes_and_left_out_languages_can_be_drawn_for_o
         plots.left_out_languages({"QC": made["QC"].unlabelled.by_language}),
     ]
     assert all(title.startswith("QC") for figure in figures for title in titles(figure))
-
-
-def test_a_browsable_table_scrolls_and_lets_each_text_run_its_own_way():
-    page = plots.browsable(pd.DataFrame({"query": ["حذاء", "<b>"], "score": [0.12345, 1]}), "Mistakes").to_html()
-    assert "overflow: auto" in page
-    assert "unicode-bidi: plaintext" in page
-    assert "0.123" in page
-    assert "&lt;b&gt;" in page

@@ -1,10 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import f1_score as sklearn_f1
+from sklearn.metrics import roc_auc_score
 
 from competition_utils.decide.metrics import basic_metrics, evaluate, f1_mean, f1_score, metrics_table
 from competition_utils.decide.resample import (
@@ -12,6 +13,7 @@ from competition_utils.decide.resample import (
     interval,
     paired_p_value,
     query_groups,
+    resampled_auc,
     resampled_sums,
 )
 from competition_utils.errors import UserError
@@ -105,6 +107,74 @@ def test_the_interval_holds_the_figure_and_narrows_with_rows():
     for entry in (few, many):
         assert entry["f1_interval"][0] < entry["f1"] < entry["f1_interval"][1]
     assert np.ptp(many["f1_interval"]) < np.ptp(few["f1_interval"]) / 3
+
+
+@pytest.mark.parametrize("figure", ["precision", "recall", "auc"])
+def test_precision_recall_and_auc_have_an_interval_as_f1_has(figure):
+    few, many = (evaluate(decided(rows), resamples=200) for rows in (200, 5000))
+    for entry in (few, many):
+        low, high = entry[f"{figure}_interval"]
+        assert low < entry[figure] < high
+    assert np.ptp(many[f"{figure}_interval"]) < np.ptp(few[f"{figure}_interval"]) / 3
+
+
+def test_rows_of_one_class_have_no_interval_of_auc():
+    table = decided()
+    entry = evaluate(table[table["label"] == 1], resamples=20)
+    assert entry["auc"] is None and entry["auc_interval"] is None
+    assert metrics_table(entry).loc["all languages", "auc_interval"] == ""
+
+
+def test_the_table_tells_intervals_as_text():
+    entry = evaluate(decided(), resamples=20)
+    low, high = entry["by_language"]["en"]["auc_interval"]
+    assert metrics_table(entry).loc["en", "auc_interval"] == f"{low:.3f}–{high:.3f}"
+
+
+# Few different scores, so that many tie; few groups, so that some samples have one class only.
+ROWS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 6), st.integers(0, 4)), min_size=2, max_size=30)
+
+
+def columns_of(rows):
+    labels, scores, groups = (np.array(column) for column in zip(*rows, strict=True))
+    return labels, scores / 6, groups
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=ROWS, seed=st.integers(0, 5))
+def test_resampled_auc_is_that_of_scikit_learn_with_the_draws_as_weights(rows, seed):
+    labels, scores, groups = columns_of(rows)
+    found = resampled_auc(labels, scores, groups, 10, seed)
+    draws = np.concatenate(list(group_draws(groups.max() + 1, 10, seed)))
+    for weights, auc in zip(draws[:, groups], found, strict=True):
+        if len(set(labels[weights > 0])) == 2:
+            assert auc == pytest.approx(roc_auc_score(labels, scores, sample_weight=weights), abs=1e-12)
+        else:
+            assert np.isnan(auc)
+
+
+@settings(deadline=None)
+@given(rows=ROWS)
+def test_resampled_auc_of_reversed_scores_is_the_rest_to_one(rows):
+    labels, scores, groups = columns_of(rows)
+    both = resampled_auc(labels, scores, groups, 10) + resampled_auc(labels, -scores, groups, 10)
+    np.testing.assert_allclose(both[~np.isnan(both)], 1)
+
+
+@settings(deadline=None)
+@given(rows=ROWS)
+def test_resampled_auc_depends_on_the_order_of_scores_alone(rows):
+    labels, scores, groups = columns_of(rows)
+    found, bent = (resampled_auc(labels, each, groups, 10) for each in (scores, np.exp(3 * scores)))
+    np.testing.assert_array_equal(found, bent)
+
+
+@settings(deadline=None)
+@given(rows=ROWS, order=st.randoms(use_true_random=False))
+def test_resampled_auc_does_not_depend_on_the_order_of_rows(rows, order):
+    shuffled = order.sample(rows, len(rows))
+    found, again = (resampled_auc(*columns_of(each), 10) for each in (rows, shuffled))
+    np.testing.assert_allclose(found, again)
 
 
 def test_a_missing_score_is_refused():

@@ -11,7 +11,7 @@ import torch
 from tiny_decoders import build_tiny, toy_pairs, toy_settings
 
 from competition_utils.errors import UserError
-from competition_utils.models import launch
+from competition_utils.models import launch, launch_child
 from competition_utils.models.decoder import DecoderModel
 from competition_utils.models.decoder_settings import DecoderSettings
 
@@ -31,7 +31,7 @@ def test_children_are_started_by_accelerate_with_this_python(tmp_path):
     line = command(tmp_path, processes=2)
     assert line[:3] == [sys.executable, "-m", "accelerate.commands.launch"]
     assert line[line.index("--num_processes") + 1] == "2" and "--multi_gpu" in line
-    assert line[-3:] == ["-m", "competition_utils.models.launch", str(tmp_path / "job.json")]
+    assert line[-3:] == ["-m", "competition_utils.models.launch_child", str(tmp_path / "job.json")]
 
 
 def test_sharding_over_gpus_is_asked_for_by_a_setting(tmp_path):
@@ -93,8 +93,8 @@ def test_a_childs_user_error_arrives_as_one_and_without_its_traceback(tmp_path, 
     def fails(job, place):
         raise UserError("model folder: expected one, found none.")
 
-    monkeypatch.setattr(launch, "_do", fails)
-    assert launch.main(str(job)) == 2
+    monkeypatch.setattr(launch_child, "_do", fails)
+    assert launch_child.main(str(job)) == 2
     assert (tmp_path / "error.txt").read_text() == "model folder: expected one, found none."
 
 

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from competition_utils.models.ragged import Ragged
 from competition_utils.models.prompt_batches import TokenisedPrompts, common_start
+from competition_utils.models.ragged import Ragged
 from competition_utils.models.scoring import TokenBudget, score_tokenised, score_unique
 
 prompt_lists = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=12), min_size=1, max_size=40)

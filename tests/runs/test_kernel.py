@@ -46,6 +46,11 @@ def test_wrong_input_told_in_a_cell_is_wrong_input_of_the_run(project):
         run_as_finetune(project, "told_wrong_input")
 
 
+def test_a_file_that_a_cell_may_not_read_is_wrong_input_of_the_run(project):
+    with pytest.raises(UserError, match=r"(?s)Stage finetune: .*Permission denied: 'data/train_QC\.txt'.*Check path"):
+        run_as_finetune(project, "forbidden_file")
+
+
 def test_a_kernel_that_dies_is_told(project):
     with pytest.raises(StageFailed, match="its kernel died"):
         run_as_finetune(project, "kernel_dies")

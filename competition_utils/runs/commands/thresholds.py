@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"\n{task.name}: {made.choice.why}")
         print(f"common threshold {made.rule.common:.4f}; languages without labels: {made.rule.unlabelled}")
         print(f"measured on {made.metrics['measured_on']}:")
-        table = metrics_table(made.metrics).drop(columns="f1_interval")
+        table = metrics_table(made.metrics).drop(columns=["precision_interval", "recall_interval"])
         print(table.to_string(float_format="{:.4f}".format))
     if args.output:
         write_json(args.output, rules)

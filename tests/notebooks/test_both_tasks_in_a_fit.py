@@ -1,0 +1,110 @@
+"""Notebook 03 with the decoder's ways to train on both tasks, on a tiny Gemma of random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from competition_utils.models.random_models import build_random_model
+from competition_utils.runs import paths
+from competition_utils.runs.kernel import execute
+from competition_utils.runs.parameters import read_notebook
+from competition_utils.storage import read_json, write_json, write_parquet
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+THINGS = np.array(["shoe", "lamp", "phone", "chair"])
+DECODER = {"device": "cpu", "max_length": 128, "effective_batch": 8, "evaluate_every": 2, "learning_rate": 3e-3}
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def augmented(task: str, rows: int, first_id: int) -> pd.DataFrame:
+    """What stage augmentation leaves of a task's train file, as far as a fit reads it."""
+    rng = np.random.default_rng(first_id)
+    asked, given = rng.integers(0, len(THINGS), (2, rows))
+    labels = (asked == given) | (np.arange(rows) % 3 == 0)
+    columns = {"id": np.arange(first_id, first_id + rows), "task": task, "language": rng.choice(["en", "fr"], rows)}
+    columns |= {"query": THINGS[asked], "query_en": "", "target": THINGS[given], "label": pd.array(labels * 1, "Int8")}
+    return pd.DataFrame(columns).assign(fold=np.arange(rows) % 2, source="original", weight=np.float32(1))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project with the notebooks of the clone and a model folder `tiny`."""
+    root = tmp_path_factory.mktemp("project")
+    (root / "notebooks").symlink_to(REPOSITORY / "notebooks")
+    build_random_model(root / "tiny", "gemma3-tiny", [*THINGS] * 40)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(paths.ROOT_VARIABLE, str(root))
+        yield root
+
+
+def run_notebook(project: Path, training: str) -> Path:
+    """Execute notebook 03 for two tables of 32 rows; gives the run's folder."""
+    run = project / "papermill_runs" / training
+    write_json(run / "augmentation" / "metrics.json", {"tasks": {"QC": {}, "QI": {}}})
+    for task, first_id in (("QC", 1), ("QI", 1001)):
+        table = augmented(task, 32, first_id)
+        write_parquet(run / "augmentation" / f"{task}_train.parquet", table)
+        write_parquet(run / "augmentation" / f"{task}_test.parquet", table.head(4).drop(columns="label"))
+    decoder = DECODER | {"model": str(project / "tiny"), "training": training}
+    execute("finetune", run, {"run_dir": str(run), "model": "decoder", "decoder": decoder})
+    return run
+
+
+@pytest.fixture(scope="module")
+def two_stage(project: Path) -> Path:
+    return run_notebook(project, "two_stage")
+
+
+@pytest.fixture(scope="module")
+def joint(project: Path) -> Path:
+    return run_notebook(project, "joint")
+
+
+def outputs_of(run: Path) -> list[dict]:
+    cells = read_notebook(run / "03_finetune.ipynb")
+    return [output for cell in cells for output in cell.get("outputs", [])]
+
+
+def showing(kind: str, run: Path) -> int:
+    """How many outputs are shown as the MIME type `kind`."""
+    return sum(kind in output.get("data", {}) for output in outputs_of(run))
+
+
+def test_two_stages_leave_the_history_of_both_for_each_task(two_stage):
+    history = pd.DataFrame(read_json(two_stage / "finetune" / "history.json"))
+    assert set(zip(history["task"], history["stage"], strict=True)) == {("QC", 1), ("QC", 2), ("QI", 1), ("QI", 2)}
+    assert history.loc[history["stage"] == 1, "valid_auc"].isna().all()
+    assert history.loc[history["stage"] == 2, "valid_auc"].notna().any()
+
+
+def test_two_stages_score_each_task_by_a_model_of_its_own(two_stage):
+    for task in ("QC", "QI"):
+        scores = pd.read_parquet(two_stage / "finetune" / f"{task}_scores.parquet")
+        assert scores["split"].value_counts().to_dict() == {"valid": 16, "test": 4}
+        assert scores["score"].between(0, 1).all()
+        assert (two_stage / "finetune" / task / "fold0" / "model.json").is_file()
+
+
+def test_one_model_for_both_tasks_leaves_one_history_and_scores_of_each_task(joint):
+    history = pd.DataFrame(read_json(joint / "finetune" / "history.json"))
+    assert set(history["task"]) == {"joint"}
+    for task in ("QC", "QI"):
+        scores = pd.read_parquet(joint / "finetune" / f"{task}_scores.parquet")
+        assert set(scores["task"]) == {task} and len(scores) == 20
+    assert (joint / "finetune" / "joint" / "fold0" / "model.json").is_file()
+
+
+def test_the_executed_notebooks_show_their_figures(two_stage, joint):
+    assert showing("image/png", two_stage) == showing("image/png", joint) == 3
+
+
+def test_no_widget_leaves_an_empty_box_and_no_library_its_warnings(two_stage):
+    assert showing("application/vnd.jupyter.widget-view+json", two_stage) == 0
+    printed = [output["text"] for output in outputs_of(two_stage) if output.get("name") == "stderr"]
+    assert "".join(map("".join, printed)).strip() == ""
