@@ -58,7 +58,7 @@ def pad_prompts(prompts: Ragged, pad_id: int, side: str = "right") -> dict[str, 
     columns = np.arange(longest)
     mask = (columns >= start[:, None]) & (columns < (start + lengths)[:, None])
     ids = np.full(mask.shape, pad_id, dtype=np.int64)
-    prompts.put_into(ids, start)
+    ids[mask] = prompts.flat()
     return {
         "input_ids": ids,
         "attention_mask": mask.astype(np.int64),
