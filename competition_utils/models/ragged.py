@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -18,8 +18,8 @@ class Ragged:
     lengths: np.ndarray
 
     @classmethod
-    def from_lists(cls, lists: Sequence[Sequence[int]]) -> Ragged:
-        lengths = np.fromiter(map(len, lists), dtype=np.int64, count=len(lists))
+    def from_lists(cls, lists: Iterable[Sequence[int]], lengths: np.ndarray) -> Ragged:
+        """`lists` may be made one by one: thousands of them held at once set Python's garbage collector to work."""
         values = np.fromiter(chain.from_iterable(lists), np.int32, int(lengths.sum()))
         return cls(values, np.cumsum(lengths) - lengths, lengths)
 

@@ -21,7 +21,7 @@ NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Pre
 SPLIT_AT_BLANKS = {"BertPreTokenizer", "Whitespace", "WhitespaceSplit"}
 SPLIT_ON = SPLIT_AT_BLANKS | {"Digits", "Punctuation", "Metaspace"}
 
-WORD_COST = 3  # a text costs the tokenizer as much as a third of its words would, one by one
+CALL_BYTES = 7  # a text costs the tokenizer as much as so many of its bytes, however short it is (measured)
 
 # Some characters form one grapheme with a blank beside them, and Precompiled maps graphemes: combining marks behind
 # it, prepended signs before it, and the letters listed, which Unicode counts to these. Characters beyond the first
@@ -37,11 +37,16 @@ def tokens_of(tokenizer: Tokenizer, texts: pa.Array) -> Ragged:
     whole = pc.match_substring_regex(texts, _JOINED_BLANK)
     words = pc.split_pattern(texts.filter(pc.invert(whole)), " ")
     pieces = pa.concat_arrays([words.flatten(), texts.filter(whole)]).dictionary_encode()
-    if len(pieces.dictionary) * WORD_COST > len(pieces):
+    if _cost(pieces.dictionary) > _cost(texts):
         return _encoded(tokenizer, texts)
     counts = np.concatenate([pc.list_value_length(words), np.ones(pc.sum(whole).as_py() or 0, dtype=np.int64)])
     joined = _encoded(tokenizer, pieces.dictionary).take(pieces.indices.to_numpy()).joined(counts)
     return joined.take(np.argsort(np.argsort(whole.to_numpy(zero_copy_only=False), kind="stable")))
+
+
+def _cost(texts: pa.Array) -> int:
+    """What tokenising each of `texts` costs, counted in bytes of text."""
+    return (pc.sum(pc.binary_length(texts)).as_py() or 0) + CALL_BYTES * len(texts)
 
 
 def goes_word_by_word(tokenizer: Tokenizer) -> bool:
@@ -81,4 +86,5 @@ def _is_random(model) -> bool:
 
 def _encoded(tokenizer: Tokenizer, texts: pa.Array) -> Ragged:
     encodings = tokenizer.encode_batch_fast(texts.to_pylist(), add_special_tokens=False)
-    return Ragged.from_lists([encoding.ids for encoding in encodings])
+    lengths = np.fromiter(map(len, encodings), dtype=np.int64, count=len(encodings))
+    return Ragged.from_lists((encoding.ids for encoding in encodings), lengths)
