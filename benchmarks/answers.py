@@ -1,10 +1,12 @@
 """Test predictions of finished runs against answers held apart: F1 and AUC on all, seen and unseen languages.
 
     python benchmarks/answers.py taxobench --answers ../shared/data/taxobench
+    python benchmarks/answers.py encoder_cpu-original encoder_cpu-translated --answers ../shared/data/taxobench
 
 The answers are `test_QC_answers.csv` (or `.txt.gz`) with the columns id, label. Nothing of them reaches a fit or a
 threshold. Beside each run stand the linear yardstick of the same run (its threshold from the same validation rows)
-and "everything relevant". A run's interval is a 95% bootstrap interval, resampled by query.
+and "everything relevant". A run's interval is a 95% bootstrap interval, resampled by query. Of several runs
+each is also held against the first on the same rows: the difference of their F1, with a paired interval.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from competition_utils.decide.compare import common_rows, compare_predictions
 from competition_utils.decide.metrics import counts, f1_from_counts, f1_mean
 from competition_utils.decide.resample import interval, query_groups, resampled_sums
 from competition_utils.decide.thresholds import best_threshold
@@ -49,6 +52,30 @@ def answered(run: Path, folder: Path, task: Task) -> pd.DataFrame:
     table = table.merge(clean["test"][["id", "query"]], on="id").merge(linear, on="id")
     table["linear_prediction"] = (table["linear_score"] >= threshold).astype(int)
     return table.assign(seen=table["language"].isin(clean["train"]["language"].unique()))
+
+
+def differences(tables: dict[str, pd.DataFrame]) -> dict[str, dict[str, dict[str, float]]]:
+    """Run → part → F1 minus that of the first run, with its 95% interval and p-value, in points."""
+    first = next(iter(tables.values()))
+    rows = common_rows(tables, first)
+    seen = rows["id"].map(first.set_index("id")["seen"])
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for part, chosen in {"all": rows, "seen": rows[seen], "unseen": rows[~seen]}.items():
+        for run, row in compare_predictions(chosen, RESAMPLES).table.iloc[1:].iterrows():
+            interval_ends = [100 * row["difference_low"], 100 * row["difference_high"]]
+            entry = {"difference": 100 * row["difference"], "interval": interval_ends, "p": row["p_value"]}
+            found.setdefault(str(run), {})[part] = entry
+    return found
+
+
+def show_differences(first: str, task: str, found: dict[str, dict[str, dict[str, float]]]) -> None:
+    print(f"\n{task}: F1 against {first} on the same test rows, in points")
+    for run, parts in found.items():
+        told = [
+            f"{part} {entry['difference']:+.2f} [{entry['interval'][0]:+.2f}, {entry['interval'][1]:+.2f}]"
+            for part, entry in parts.items()
+        ]
+        print(f"{run:<36}" + "   ".join(told))
 
 
 def figures(table: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -95,13 +122,22 @@ def main() -> int:
     parser.add_argument("--answers", type=Path, required=True, help="folder with test_QC_answers and test_QI_answers")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     args = parser.parse_args()
-    results = {}
+    results: dict[str, dict] = {}
+    tables: dict[str, dict[str, pd.DataFrame]] = {}
     try:
         for name in args.runs:
             run = run_folder(name)
             present = [task for task in TASKS.values() if (run / "eda" / f"{task.name}_test.parquet").is_file()]
-            results[name] = {task.name: figures(answered(run, args.answers, task)) for task in present}
+            for task in present:
+                tables.setdefault(task.name, {})[name] = answered(run, args.answers, task)
+            results[name] = {task.name: figures(tables[task.name][name]) for task in present}
             show(name, results[name])
+        for task, of_runs in tables.items():
+            if len(of_runs) > 1:
+                found = differences(of_runs)
+                show_differences(next(iter(of_runs)), task, found)
+                for name, parts in found.items():
+                    results[name][task]["against_first"] = parts
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
