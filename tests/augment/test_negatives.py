@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from competition_utils.augment import negatives
+from competition_utils.augment import mining
 from competition_utils.augment.known_pairs import RELATIONS, KnownPairs
 from competition_utils.augment.negatives import semantic_negatives
 from competition_utils.augment.rows import start_table
@@ -26,7 +29,7 @@ def letters(texts, model_name="minilm"):
 
 @pytest.fixture(autouse=True)
 def embedded_by_letters(monkeypatch):
-    monkeypatch.setattr(negatives, "embed", letters)
+    monkeypatch.setattr(mining, "embed", letters)
 
 
 def train(task=QI, rows=200):
@@ -136,6 +139,71 @@ def test_relations_in_a_category_tree():
     found = known.relation(np.array([0]), np.arange(len(paths))[None, :])[0]
     names = ["branch", "sibling", "cousin", "vertical", "far", "branch", "branch"]
     assert [RELATIONS[code] for code in found] == names
+
+
+def fitting_by_the_rule(table, row, task, low, high, query_guard, relations):
+    """The rule word by word, a candidate at a time: the targets that may become a negative of a row."""
+    fold = table[table["fold"] == row["fold"]]
+    positive, own_key = fold[fold["label"] == 1], near_key(pd.Series([row["query"]]))[0]
+    right_of = table[(near_key(table["query"]) == own_key) & (table["label"] == 1)]["target"]
+    seen = set(table.loc[near_key(table["query"]) == own_key, "target"])
+    asked = letters([row["query"]])[0]
+    fitting = set()
+    for target in fold["target"].unique():
+        asking = letters(positive.loc[positive["target"] == target, "query"].drop_duplicates())
+        branch = any(f"{target},".startswith(f"{own},") or f"{own},".startswith(f"{target},") for own in right_of)
+        if (
+            low <= letters([target])[0] @ asked < high
+            and target not in seen
+            and target.startswith("ไทย") == row["target"].startswith("ไทย")
+            and (len(asking) == 0 or (asking @ asked).max() < query_guard)
+            and not (task == QC and branch)
+            and (relations is None or relation_by_words(row["target"], target) in relations)
+        ):
+            fitting.add(target)
+    return fitting
+
+
+def relation_by_words(own, other):
+    mine, theirs = own.split(","), other.split(",")
+    shared = next((i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b), None)
+    if shared is None:
+        return "branch"
+    return {0: "far", len(mine) - 1: "sibling", len(mine) - 2: "cousin"}.get(shared, "vertical")
+
+
+@pytest.mark.parametrize(("task", "tree"), [(QI, None), (QC, None), (QC, ["cousin", "vertical"])])
+@pytest.mark.parametrize("query_guard", [0.7, 1.1])
+def test_a_row_gets_a_fitting_target_exactly_where_there_is_one(task, tree, query_guard):
+    # A fold has fewer targets than a row has candidates, so all of them are candidates of each row.
+    table = train(task, rows=120)
+    created, _, _ = mined(table, task, query_guard=query_guard, tree=tree)
+    found = created.set_index("origin_id")["target"]
+    empty = 0
+    for _, row in table[table["label"] == 1].iterrows():
+        fitting = fitting_by_the_rule(table, row, task, 0.3, 0.6, query_guard, tree)
+        empty += not fitting
+        assert found.get(row["id"]) in fitting or (not fitting and row["id"] not in found)
+    assert len(found) > 0 and (empty or query_guard > 1 or task == QI)
+
+
+@given(
+    keys=arrays(np.float64, (5, 12), elements=st.floats(0, 1), unique=True),
+    fits=arrays(np.bool_, (5, 12)),
+    right=arrays(np.bool_, (5, 12)),
+)
+def test_checking_the_one_drawn_gives_what_checking_all_would(keys, fits, right):
+    picked = mining.draw(keys * fits, lambda rows, columns: right[rows, columns])
+    all_checked = keys * fits * right
+    expected = np.where(all_checked.any(axis=1), all_checked.argmax(axis=1), -1)
+    assert picked.tolist() == expected.tolist()
+
+
+def test_a_candidate_that_fits_is_drawn_as_often_as_another():
+    rng = np.random.default_rng(0)
+    fits = np.tile([True, True, False, True, True], (20_000, 1))
+    picked = mining.draw(rng.random(fits.shape) * fits, lambda rows, columns: columns != 1)
+    assert np.bincount(picked, minlength=5) / 20_000 == pytest.approx([1 / 3, 0, 0, 1 / 3, 1 / 3], abs=0.02)
 
 
 def test_rows_that_find_no_target_are_counted():
