@@ -118,12 +118,19 @@ def _with_english(first: pd.DataFrame, tools: Tools, min_confidence: float) -> p
     """Rows that can be read in English: `pivot` is their sure translation, or the query where it is
     English.
     """
-    done = translate_rows(first, tools.translator, target=PIVOT)
+    done = _read_in_english(first, tools)
     pairs = pd.DataFrame({"before": first["query"], "after": done["translated"]}).assign(source="", language=PIVOT)
     sure = ~(done["confidence"] < min_confidence) & (done["translated"] != "") & ~changed_number(pairs)
     english = (first["language"] == PIVOT) & (done["translated"] == "")
     pivot = first["query"].where(english, done["translated"].where(sure, ""))
     return first.assign(pivot=pivot)[lambda rows: rows["pivot"] != ""]
+
+
+def _read_in_english(first: pd.DataFrame, tools: Tools) -> pd.DataFrame:
+    """`translate_rows` into English, which has been done for the column `query_en` of the rows of the files."""
+    if tools.english is None:
+        return translate_rows(first, tools.translator, target=PIVOT)
+    return tools.english.loc[first["id"]].set_index(first.index)
 
 
 def _strata(rows: pd.DataFrame, tools: Tools) -> pd.DataFrame:

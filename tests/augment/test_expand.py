@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from competition_utils.augment import expand
 from competition_utils.augment.build import open_translator
 from competition_utils.augment.expand import expand_languages, translate_titles
 from competition_utils.augment.rows import start_table
 from competition_utils.augment.tools import Tools
+from competition_utils.augment.translate import translate_rows
 from competition_utils.tasks import QC, QI
 
 QUERIES = [
@@ -91,6 +93,21 @@ def test_without_translator_or_new_languages_nothing_is_made_and_a_note_says_why
     tools = Tools(QC, open_translator("built_in", ".") if given else None, languages)
     assert expand_languages(table, tools) is table
     assert "made no rows" in tools.notes[0]
+
+
+def test_english_that_is_known_already_changes_no_row_and_is_not_asked_again(translator, monkeypatch):
+    table = train()
+    known = Tools(QC, translator, ("de", "it"), english=translate_rows(table, translator).set_index(table["id"]))
+    asked = []
+    monkeypatch.setattr(
+        expand,
+        "translate_rows",
+        lambda rows, *given, **more: asked.append(rows) or translate_rows(rows, *given, **more),
+    )
+    fresh = expand_languages(table, Tools(QC, translator, ("de", "it")))
+    without = len(asked)
+    pd.testing.assert_frame_equal(expand_languages(table, known), fresh)
+    assert len(asked) - without == without - 1
 
 
 def test_titles_are_put_into_the_language_of_the_query(translator):
