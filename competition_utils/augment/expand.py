@@ -14,9 +14,11 @@ from competition_utils.augment.rows import add_rows, originals, sample_stratifie
 from competition_utils.augment.tools import Tools
 from competition_utils.augment.translate import translate_rows
 from competition_utils.data.clean import split_levels
+from competition_utils.data.languages import UNDETERMINED, detect
 from competition_utils.tasks import QC
 
 PIVOT = "en"
+SURE_OF_LANGUAGE = 0.7  # to leave a title out as one that is not English
 TRIED = 1.6  # rows translated for one wanted, since gates refuse some
 
 
@@ -93,6 +95,7 @@ def translate_titles(
         rng = tools.rng(f"titles {language}")
         wanted = int(len(rows) * share)
         tried = sample_stratified(rows, int(wanted * TRIED * 2), ["label"], rng)
+        tried = tried[~_surely_foreign(tried["target"])]
         texts, confidence = translator.translate(tried["target"].tolist(), PIVOT, language)
         made = tried.assign(before=tried["target"], target=pd.array(texts, dtype="str"))
         gates = GATES | {"low confidence": low_confidence(min_confidence)}
@@ -107,6 +110,12 @@ def translate_titles(
 def _in_english(titles: pd.Series) -> pd.Series:
     """bool: whether a title may be English, as far as its letters tell (Latin, no letter with an accent)."""
     return titles.str.contains("[A-Za-z]", regex=True) & ~titles.str.contains(r"[^\x00-\x7F]", regex=True)
+
+
+def _surely_foreign(titles: pd.Series) -> pd.Series:
+    """bool: whether a title's words are those of another language than English, as Indonesian ones in plain letters."""
+    found = detect(titles)
+    return ~found["text_language"].isin([PIVOT, UNDETERMINED]) & (found["language_confidence"] >= SURE_OF_LANGUAGE)
 
 
 def _rows_per_language(first: pd.DataFrame, languages: int, wanted: int | None, cap: float) -> int:

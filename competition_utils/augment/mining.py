@@ -16,7 +16,6 @@ import pandas as pd
 
 from competition_utils.augment.embeddings import embed
 from competition_utils.augment.known_pairs import KnownPairs
-from competition_utils.augment.neighbours import nearest
 from competition_utils.augment.tools import Tools
 from competition_utils.data.languages import scripts_of
 from competition_utils.progress import progress
@@ -158,6 +157,19 @@ class Miner:
         there = place >= 0
         close = np.einsum("nd,nd->n", queries.vectors[queries.own[there]], pool.vectors[place[there]])
         return pd.DataFrame({"kind": "positive", "similarity": close})
+
+
+def nearest(queries: np.ndarray, targets: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines [n, k], falling, and places [n, k] of the k = min(most, targets) most similar targets of each query.
+
+    Every pair is compared: with 60,000 targets a fold that costs a quarter of what embedding them does, while an
+    inverted file found two thirds of the true neighbours.
+    """
+    import faiss
+
+    index = faiss.IndexFlatIP(targets.shape[1])
+    index.add(targets)
+    return index.search(queries, min(most, len(targets)))
 
 
 def draw(keys: np.ndarray, accepts: Accepts) -> np.ndarray:

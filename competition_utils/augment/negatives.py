@@ -30,7 +30,7 @@ def semantic_negatives(
     guard: float = 0.6,
     query_guard: float = 0.8,
     tree: list[str] | None = None,
-    pool: int = 20_000,
+    pool: int = 60_000,
     weight: float = 1.0,
 ) -> pd.DataFrame:
     """Append negatives: positive rows of the files with another target and label 0.

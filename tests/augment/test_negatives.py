@@ -183,6 +183,16 @@ def test_a_row_gets_a_fitting_target_exactly_where_there_is_one(task, tree, quer
     assert len(found) > 0
 
 
+def test_the_nearest_targets_come_with_their_cosines():
+    rng = np.random.default_rng(0)
+    queries, targets = letters([*"abcde"]), rng.normal(size=(50, 26)).astype(np.float32)
+    close, places = mining.nearest(queries, targets, 7)
+    cosines = queries @ targets.T
+    np.testing.assert_array_equal(places, np.argsort(-cosines, axis=1)[:, :7])
+    np.testing.assert_allclose(close, np.take_along_axis(cosines, places, axis=1), atol=1e-6)
+    assert mining.nearest(queries, targets[:3], 7)[1].shape == (5, 3)
+
+
 @given(
     keys=arrays(np.float64, (5, 12), elements=st.floats(0, 1), unique=True),
     fits=arrays(np.bool_, (5, 12)),
