@@ -96,9 +96,16 @@ def mine(table: pd.DataFrame, task: Task, translator: Translator | None, band: s
 
 
 def mining_table(folder: Path, rows: int) -> pd.DataFrame:
-    """Positive QI rows in five folds, queries and titles all different: the data's own with two more words each."""
-    task, rng = TASKS["QI"], np.random.default_rng(0)
+    """Positive QI rows in five folds, queries and titles all different: the data's own with two more words each.
+
+    Queries are in English where the data have a lexicon, as they are when negatives are mined.
+    """
+    task, rng, translator = TASKS["QI"], np.random.default_rng(0), open_translator("auto", folder)
     own = clean_table(read_table(task.find_file(folder, "train"), task, split="train", need_label=True), task)[0]
+    own = own.head(rows)
+    if translator is not None:
+        english = translate_table(own, translator)
+        own = own.assign(query=english.where(english != "", own["query"]))
     table = own.iloc[np.arange(rows) % len(own)].reset_index(drop=True)
     for column in ("query", "target"):
         words = own[column].str.split().explode().dropna().to_numpy(object)

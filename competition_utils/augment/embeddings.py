@@ -96,7 +96,6 @@ def _load(model_name: str) -> Any:
             f"embedding_model: expected {MINILM!r} or a sentence-transformers model that can be loaded, "
             f"found {model_name!r}: {first}"
         ) from None
-    model.max_seq_length = LONGEST
     return model.bfloat16().eval() if _fast_bf16(model) else model.eval()
 
 

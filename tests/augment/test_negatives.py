@@ -144,7 +144,7 @@ def test_relations_in_a_category_tree():
 def fitting_by_the_rule(table, row, task, query_guard, relations):
     """The rule word by word, a candidate at a time: the targets between 0.3 and 0.6 that a row may get."""
     fold = table[table["fold"] == row["fold"]]
-    asking = fold[fold["label"] == 1].groupby("target")["query"].agg(letters).to_dict()
+    asking = {target: letters(asked) for target, asked in fold[fold["label"] == 1].groupby("target")["query"]}
     own = table[table["key"] == row["key"]]
     right, asked = own.loc[own["label"] == 1, "target"], letters([row["query"]])[0]
     fitting = set()
