@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,11 @@ import pandas as pd
 
 from competition_utils.augment.lexicon_translate import COLUMNS, LexiconTranslator
 from competition_utils.augment.model_families import FAMILIES
-from competition_utils.augment.model_translate import InstructTranslator, open_model_translator
+from competition_utils.augment.model_translate import FOUR_BIT, InstructLoader, open_model_translator
 from competition_utils.augment.rows import start_table
 from competition_utils.augment.strategies import Strategy
-from competition_utils.augment.tools import Tools
-from competition_utils.augment.translate import Translator, translate_table
+from competition_utils.augment.tools import Judge, Tools
+from competition_utils.augment.translate import Translator, translate_rows
 from competition_utils.data.files import find_lexicon
 from competition_utils.data.lexicon import load_lexicon
 from competition_utils.tasks import Task
@@ -33,12 +33,18 @@ class Augmented:
     seconds: dict[str, float]
 
 
-def open_translator(choice: str, data_dir: Path | str, cache_dir: Path | str | None = None) -> Translator | None:
+def open_translator(
+    choice: str,
+    data_dir: Path | str,
+    cache_dir: Path | str | None = None,
+    *,
+    load_instruct: InstructLoader | None = None,
+) -> Translator | None:
     """The translator that a setting means.
 
     "auto": the data folder's `lexicon.tsv[.gz]`, none where there is none; "built_in": the words of the built-in
     sample; "none"; "nllb:MODEL", "m2m100:MODEL", "madlad:MODEL", "opus:MODEL" or "instruct:MODEL" (their
-    translations are kept in `cache_dir`); else the path of a lexicon.
+    translations are kept in `cache_dir`; `load_instruct` loads the last kind's models); else the path of a lexicon.
     """
     if choice == NONE:
         return None
@@ -47,8 +53,9 @@ def open_translator(choice: str, data_dir: Path | str, cache_dir: Path | str | N
         return None if path is None else LexiconTranslator.from_file(path)
     if choice == BUILT_IN:
         return LexiconTranslator(load_lexicon().pairs()[COLUMNS], model=BUILT_IN)
-    if choice.partition(":")[0] in (*FAMILIES, InstructTranslator.engine):
-        return open_model_translator(choice, None if cache_dir is None else Path(cache_dir) / CACHE_FILE)
+    if choice.partition(":")[0] in (*FAMILIES, *FOUR_BIT):
+        cache_path = None if cache_dir is None else Path(cache_dir) / CACHE_FILE
+        return open_model_translator(choice, cache_path, load_instruct)
     return LexiconTranslator.from_file(choice)
 
 
@@ -67,12 +74,16 @@ def augment_tasks(
     *,
     seed: int = 0,
     embedding_model: str = "minilm",
+    new_judge: Callable[[], Judge] | None = None,
 ) -> dict[str, Augmented]:
-    """Augmented tables of several tasks by task name; `clean` is (task name, split) → clean table."""
+    """Augmented tables of several tasks by task name; `clean` is (task name, split) → clean table.
+
+    `new_judge` gives the models that the step `self_validate` fits.
+    """
     made = {}
     for task in tasks:
         tables = {split: table for (name, split), table in clean.items() if name == task.name}
-        tools = Tools(task, translator, new_languages(tables), seed, embedding_model)
+        tools = Tools(task, translator, new_languages(tables), seed, embedding_model, new_judge)
         made[task.name] = augment_tables(tables, strategy, tools)
     return made
 
@@ -88,7 +99,10 @@ def augment_tables(clean: Mapping[str, pd.DataFrame], strategy: Strategy, tools:
         table = table.reset_index(drop=True)
         english = pd.Series("", index=table.index, dtype="str")
         if tools.translator is not None:
-            english = translate_table(table, tools.translator)
+            read = translate_rows(table, tools.translator)
+            english = read["translated"]
+            if split == "train":
+                tools.english = read.set_index(pd.Index(table["id"]))
         tables[split] = start_table(table, english)
     seconds["translate queries to English"] = time.perf_counter() - start
     for step in strategy.steps:

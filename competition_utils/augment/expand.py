@@ -14,9 +14,11 @@ from competition_utils.augment.rows import add_rows, originals, sample_stratifie
 from competition_utils.augment.tools import Tools
 from competition_utils.augment.translate import translate_rows
 from competition_utils.data.clean import split_levels
+from competition_utils.data.languages import UNDETERMINED, detect
 from competition_utils.tasks import QC
 
 PIVOT = "en"
+SURE_OF_LANGUAGE = 0.7  # to leave a title out as one that is not English
 TRIED = 1.6  # rows translated for one wanted, since gates refuse some
 
 
@@ -93,6 +95,7 @@ def translate_titles(
         rng = tools.rng(f"titles {language}")
         wanted = int(len(rows) * share)
         tried = sample_stratified(rows, int(wanted * TRIED * 2), ["label"], rng)
+        tried = tried[~_surely_foreign(tried["target"])]
         texts, confidence = translator.translate(tried["target"].tolist(), PIVOT, language)
         made = tried.assign(before=tried["target"], target=pd.array(texts, dtype="str"))
         gates = GATES | {"low confidence": low_confidence(min_confidence)}
@@ -109,6 +112,12 @@ def _in_english(titles: pd.Series) -> pd.Series:
     return titles.str.contains("[A-Za-z]", regex=True) & ~titles.str.contains(r"[^\x00-\x7F]", regex=True)
 
 
+def _surely_foreign(titles: pd.Series) -> pd.Series:
+    """bool: whether a title's words are those of another language than English, as Indonesian ones in plain letters."""
+    found = detect(titles)
+    return ~found["text_language"].isin([PIVOT, UNDETERMINED]) & (found["language_confidence"] >= SURE_OF_LANGUAGE)
+
+
 def _rows_per_language(first: pd.DataFrame, languages: int, wanted: int | None, cap: float) -> int:
     usual = len(first) // max(first["language"].nunique(), 1) if wanted is None else wanted
     return min(usual, int(cap * len(first)) // languages)
@@ -118,12 +127,19 @@ def _with_english(first: pd.DataFrame, tools: Tools, min_confidence: float) -> p
     """Rows that can be read in English: `pivot` is their sure translation, or the query where it is
     English.
     """
-    done = translate_rows(first, tools.translator, target=PIVOT)
+    done = _read_in_english(first, tools)
     pairs = pd.DataFrame({"before": first["query"], "after": done["translated"]}).assign(source="", language=PIVOT)
     sure = ~(done["confidence"] < min_confidence) & (done["translated"] != "") & ~changed_number(pairs)
     english = (first["language"] == PIVOT) & (done["translated"] == "")
     pivot = first["query"].where(english, done["translated"].where(sure, ""))
     return first.assign(pivot=pivot)[lambda rows: rows["pivot"] != ""]
+
+
+def _read_in_english(first: pd.DataFrame, tools: Tools) -> pd.DataFrame:
+    """`translate_rows` into English, which has been done for the column `query_en` of the rows of the files."""
+    if tools.english is None:
+        return translate_rows(first, tools.translator, target=PIVOT)
+    return tools.english.loc[first["id"]].set_index(first.index)
 
 
 def _strata(rows: pd.DataFrame, tools: Tools) -> pd.DataFrame:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ from competition_utils.progress import progress
 
 BATCH_TEXTS = 64
 LONGEST_NEW = 64  # tokens of a translation
+FOUR_BIT = {"instruct": "auto", "instruct_4bit": True, "instruct_16bit": False}  # engines that are asked in words
 INSTRUCTION = (
     "Translate this e-commerce search query from {source} to {target}. Keep brand names, model codes, numbers and "
     "units exactly as they are. Answer with the translation only, on one line.\nQuery: {text}\nTranslation:"
 )
+
+# Model name and four_bit (True, False, "auto") → tokenizer and causal language model.
+InstructLoader = Callable[[str, bool | str], tuple[Any, Any]]
 
 
 class ModelTranslator(Translator):
@@ -110,17 +115,31 @@ class Seq2SeqTranslator(ModelTranslator):
     def _load(self, source: str, target: str) -> tuple[Any, Any]:
         name = self.model.format(source=self._family.code(source), target=self._family.code(target))
         if self._loaded is None or self._loaded[0] != name:
-            from transformers import AutoModelForSeq2SeqLM
-
-            self._loaded = (name, *load(name, AutoModelForSeq2SeqLM))
+            self._loaded = (name, *_load_seq2seq(name))
         return self._loaded[1:]
 
 
 class InstructTranslator(ModelTranslator):
-    """A causal language model that is asked in words (Gemma-3, Qwen-2.5 and their like)."""
+    """A causal language model that is asked in words (Gemma-3, Qwen-2.5 and their like).
+
+    `load` gives tokenizer and model; the caller hands it down, since the room that knows how comes after this one.
+    """
 
     engine = "instruct"
-    _loaded: tuple[Any, Any] | None = None
+
+    def __init__(
+        self,
+        model: str,
+        load: InstructLoader,
+        cache: TranslationCache | None = None,
+        brands: Sequence[str] = (),
+        *,
+        four_bit: bool | str = "auto",
+    ):
+        # What a model says depends on its number format, so the cache keeps them apart.
+        super().__init__(model if four_bit == "auto" else f"{model} four_bit={four_bit}", cache, brands)
+        self._open = partial(load, model, four_bit)
+        self._loaded: tuple[Any, Any] | None = None
 
     def supports(self, source: str, target: str) -> bool:
         return source != target
@@ -152,26 +171,23 @@ class InstructTranslator(ModelTranslator):
 
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
-            from transformers import AutoModelForCausalLM
-
-            tokenizer, model = load(self.model, AutoModelForCausalLM)
+            tokenizer, model = self._open()
             tokenizer.padding_side = "left"  # the answer follows the prompt without a gap
-            tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
             self._loaded = (tokenizer, model)
         return self._loaded
 
 
-def load(name: str, kind: Any) -> tuple[Any, Any]:
+def _load_seq2seq(name: str) -> tuple[Any, Any]:
     """Tokenizer and model of a Hub name or folder, in bf16 on a GPU that has it, in float32 on a CPU."""
     import torch
-    from transformers import AutoTokenizer
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
     cuda = torch.cuda.is_available()
     device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if cuda else "cpu"
     dtype = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float32
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
-        model = kind.from_pretrained(name, dtype=dtype)
+        model = AutoModelForSeq2SeqLM.from_pretrained(name, dtype=dtype)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
@@ -180,13 +196,20 @@ def load(name: str, kind: Any) -> tuple[Any, Any]:
     return tokenizer, model.to(device).eval()
 
 
-def open_model_translator(choice: str, cache_path: Path | str | None) -> ModelTranslator:
-    """A translator from "FAMILY:MODEL" (nllb, m2m100, madlad, opus, opus_many) or "instruct:MODEL"."""
+def open_model_translator(
+    choice: str, cache_path: Path | str | None, load_instruct: InstructLoader | None = None
+) -> ModelTranslator:
+    """A translator from "FAMILY:MODEL" (nllb, m2m100, madlad, opus, opus_many) or "instruct:MODEL".
+
+    "instruct_4bit:MODEL" and "instruct_16bit:MODEL" fix the number format, which `load_instruct` else chooses.
+    """
     family, _, model = choice.partition(":")
     cache = None if cache_path is None else TranslationCache(cache_path)
-    if family == InstructTranslator.engine:
-        return InstructTranslator(model, cache)
-    return Seq2SeqTranslator(model, family, cache)
+    if family not in FOUR_BIT:
+        return Seq2SeqTranslator(model, family, cache)
+    if load_instruct is None:
+        raise UserError(f"translator: expected one that needs no language model here, found {choice!r}.")
+    return InstructTranslator(model, load_instruct, cache, four_bit=FOUR_BIT[family])
 
 
 def _rank() -> int:

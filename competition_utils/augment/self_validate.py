@@ -35,7 +35,7 @@ def self_validate(
     original, created : "report", "down_weight" (times `down_weight`) or "drop", for each kind of row.
     most : of each kind, the share of rows (0–1) that may be acted on; the most doubtful go first.
 
-    The scores are those of the `linear` model, out of fold: a created row lies in its origin's fold, so no model
+    The scores are those of `tools.new_judge`, out of fold: a created row lies in its origin's fold, so no model
     judges what it learnt. Rows of the files are counted in the refusals even when they are only reported. The gate of
     the rows concerned tells what was found.
     """
@@ -43,7 +43,7 @@ def self_validate(
     for kind, action in actions.items():
         if action not in ACTIONS:
             raise UserError(f"self_validate.{kind}: expected one of {', '.join(ACTIONS)}, found {action!r}.")
-    scores = out_of_fold_scores(table, tools.seed)
+    scores = out_of_fold_scores(table, tools)
     is_created = (table["source"] != ORIGINAL).to_numpy()
     weight = table["weight"].to_numpy().copy()
     gate = table["gate"].copy()
@@ -61,20 +61,19 @@ def self_validate(
     return table.assign(weight=weight, gate=gate)[kept].reset_index(drop=True)
 
 
-def out_of_fold_scores(table: pd.DataFrame, seed: int) -> np.ndarray:
-    """float32 [n]: what `linear` says of each row after a fit on the rows of all other folds."""
-    # The one place where this room needs a later one; imported here, so that nothing else depends on it.
-    from competition_utils.models.base import new_model
-
+def out_of_fold_scores(table: pd.DataFrame, tools: Tools) -> np.ndarray:
+    """float32 [n]: what a model of `tools.new_judge` says of each row after a fit on the rows of all other folds."""
+    if tools.new_judge is None:
+        raise UserError("self_validate: expected models that judge rows (tools.new_judge), found none.")
     folds = table["fold"].to_numpy()
     scores = np.zeros(len(table), dtype=np.float32)
     for fold in progress(np.unique(folds), what="judging rows out of fold", unit="folds"):
         held = folds == fold
-        model = new_model("linear", {})
+        judge = tools.new_judge()
         with TemporaryDirectory() as folder:
             valid = table[held & (table["source"] == ORIGINAL)]
-            model.fit(table[~held], valid, work_dir=Path(folder), seed=seed)
-        scores[held] = model.score(table[held])
+            judge.fit(table[~held], valid, work_dir=Path(folder), seed=tools.seed)
+        scores[held] = judge.score(table[held])
     return scores
 
 

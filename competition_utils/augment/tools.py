@@ -5,7 +5,10 @@ of refusals.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,16 @@ from competition_utils.augment.translate import Translator
 from competition_utils.tasks import Task
 
 EXAMPLES = 3  # kept of each step × reason × language
+
+
+class Judge(Protocol):
+    """A model that learns which pairs are relevant and says it of others, as those of the next room do."""
+
+    def fit(self, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int) -> object:
+        """Learn from `train`; `valid` may tell when to stop."""
+
+    def score(self, pairs: pd.DataFrame) -> np.ndarray:
+        """float32 [n] in 0–1: how likely each pair is relevant."""
 
 
 @dataclass
@@ -56,7 +69,8 @@ class Tools:
 
     `new_languages`: those of dev and test that train lacks, as found in the files. `translator` is None where
     there is none. `similarities`: what a mining step measured, for the notebook's histograms (`kind,
-    similarity`).
+    similarity`). `new_judge` gives unfitted models, None where no step needs them. `english`: what the queries of
+    train say in English, where that is known already: `translated, confidence` as `translate_rows` gives them, by id.
     """
 
     task: Task
@@ -64,6 +78,8 @@ class Tools:
     new_languages: tuple[str, ...] = ()
     seed: int = 0
     embedding_model: str = "minilm"
+    new_judge: Callable[[], Judge] | None = None
+    english: pd.DataFrame | None = None
     refusals: Refusals = field(default_factory=Refusals)
     similarities: list[pd.DataFrame] = field(default_factory=list)
     guard: float | None = None

@@ -39,6 +39,13 @@ def test_original_adds_english_and_the_trace_and_nothing_else(tmp_path):
     assert "label" not in made["test"]
 
 
+def test_the_steps_get_the_english_of_train_with_its_confidence(tmp_path):
+    tools = Tools(QC, open_translator("built_in", tmp_path))
+    made = augment_tables(TABLES, load_strategy("original"), tools).tables["train"]
+    assert tools.english.loc[made["id"], "translated"].tolist() == made["query_en"].tolist()
+    assert tools.english["confidence"].between(0, 1).all()
+
+
 def test_without_a_translator_there_is_no_english(tmp_path):
     assert open_translator("auto", tmp_path) is None
     made = augment_tables(TABLES, load_strategy("original"), Tools(QC, None)).tables

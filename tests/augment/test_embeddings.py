@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.models import StaticEmbedding
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from competition_utils.augment import embeddings
 from competition_utils.augment.embeddings import embed
@@ -22,6 +25,24 @@ def test_batches_cover_every_text_once(monkeypatch):
     monkeypatch.setattr(embeddings, "TOKENS_A_BATCH", 50)
     slices = embeddings._batches(np.array([130, 60, 60, 10, 3, 3, 3, 0]))
     assert [row for part in slices for row in range(part.start, part.stop)] == list(range(8))
+
+
+def test_vectors_are_those_that_the_model_itself_gives(monkeypatch):
+    monkeypatch.setattr(embeddings, "TOKENS_A_BATCH", 40)
+    monkeypatch.setattr(embeddings, "TOKENISED_TOGETHER", 7)
+    texts = [f"{'red ' * (number % 5)}evening dress {number} ชุดราตรี" for number in range(20)]
+    own = embeddings._load(embeddings.MINILM).encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    # bfloat16, where the processor has it, rounds by the company that a text is computed in.
+    np.testing.assert_allclose(embed(texts), own, atol=0.02)
+
+
+def test_a_model_that_is_a_table_of_word_vectors_serves_too(tmp_path):
+    words = Tokenizer(models.WordLevel({"<unk>": 0, "red": 1, "dress": 2}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    table = np.array([[1, 1, 1], [3, 0, 0], [0, 4, 0]], dtype=np.float32)
+    SentenceTransformer(modules=[StaticEmbedding(words, embedding_weights=table)], device="cpu").save(str(tmp_path))
+    np.testing.assert_allclose(embed(["red", "dress", "red"], str(tmp_path)), [[1, 0, 0], [0, 1, 0], [1, 0, 0]])
+    embeddings._load.cache_clear()
 
 
 def test_no_texts_give_no_vectors():

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from competition_utils.augment import expand
 from competition_utils.augment.build import open_translator
 from competition_utils.augment.expand import expand_languages, translate_titles
 from competition_utils.augment.rows import start_table
 from competition_utils.augment.tools import Tools
+from competition_utils.augment.translate import translate_rows
 from competition_utils.tasks import QC, QI
 
 QUERIES = [
@@ -93,12 +95,49 @@ def test_without_translator_or_new_languages_nothing_is_made_and_a_note_says_why
     assert "made no rows" in tools.notes[0]
 
 
+def test_english_that_is_known_already_changes_no_row_and_is_not_asked_again(translator, monkeypatch):
+    table = train()
+    known = Tools(QC, translator, ("de", "it"), english=translate_rows(table, translator).set_index(table["id"]))
+    asked = []
+    monkeypatch.setattr(
+        expand,
+        "translate_rows",
+        lambda rows, *given, **more: asked.append(rows) or translate_rows(rows, *given, **more),
+    )
+    fresh = expand_languages(table, Tools(QC, translator, ("de", "it")))
+    without = len(asked)
+    pd.testing.assert_frame_equal(expand_languages(table, known), fresh)
+    assert len(asked) - without == without - 1
+
+
 def test_titles_are_put_into_the_language_of_the_query(translator):
     made = translate_titles(train(task="QI"), Tools(QI, translator), share=0.5)
     created = made[made["source"] == "translated_title"]
     assert set(created["language"]) == {"es", "fr"}
     assert created.loc[created["language"] == "es", "target"].str.contains("vestido de noche rojo").all()
     assert created["query"].isin(train(task="QI")["query"]).all()
+
+
+def test_an_indonesian_title_is_not_taken_for_an_english_one(translator):
+    table = train(task="QI")
+    table["target"] = [f"Sepatu Pria Casual Kulit Asli red evening dress {i}" for i in table["id"]]
+    assert translate_titles(table, Tools(QI, translator), share=0.5) is table
+
+
+@pytest.mark.parametrize(
+    ("title", "foreign"),
+    [
+        ("Tas Wanita Selempang Mini Korea Murah", True),
+        ("Celana Jeans Pria Slim Fit Hitam Original", True),
+        ("Botol Minum Anak Sekolah Stainless 500ml", True),
+        ("Samsung Galaxy A54 Clear Soft Case", False),
+        ("USB Type C Fast Charging Cable 2m", False),
+        ("Polo Kemeja Style Batik Shirt", False),
+        ("A54 500ml", False),
+    ],
+)
+def test_a_titles_words_tell_whether_it_is_foreign(title, foreign):
+    assert expand._surely_foreign(pd.Series([title])).tolist() == [foreign]
 
 
 def test_category_paths_are_not_translated(translator):

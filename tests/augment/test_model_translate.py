@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+import competition_utils
 from competition_utils.augment import model_translate
 from competition_utils.augment.cache import TranslationCache
 from competition_utils.augment.model_families import FAMILIES
@@ -126,10 +129,38 @@ def test_a_sequence_to_sequence_model_translates_and_is_not_asked_twice(seq2seq_
     assert again.translate(["lamp", "red dress"], "en", "de")[0] == [texts[1], texts[0]]
 
 
+def load_causal(name, four_bit):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(name), AutoModelForCausalLM.from_pretrained(name)
+
+
 def test_a_causal_model_is_asked_in_words(causal_folder):
-    texts, _ = InstructTranslator(causal_folder).translate(["red dress", "lamp"], "en", "de")
+    texts, _ = InstructTranslator(causal_folder, load_causal).translate(["red dress", "lamp"], "en", "de")
     assert len(texts) == 2
     assert all("\n" not in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("choice", "four_bit"), [("instruct:m", "auto"), ("instruct_4bit:m", True), ("instruct_16bit:m", False)]
+)
+def test_the_setting_says_whether_a_model_is_loaded_in_four_bits(choice, four_bit, causal_folder):
+    asked = []
+    translator = open_model_translator(
+        choice, None, lambda *given: asked.append(given) or load_causal(causal_folder, 0)
+    )
+    translator.translate(["lamp"], "en", "de")
+    assert asked == [("m", four_bit)]
+
+
+def test_number_formats_have_caches_of_their_own():
+    engines = [open_model_translator(f"{kind}:m", None, load_causal) for kind in ("instruct", "instruct_4bit")]
+    assert len({engine.model for engine in engines}) == 2
+
+
+def test_without_a_loader_no_language_model_can_be_asked():
+    with pytest.raises(UserError, match="instruct:m"):
+        open_model_translator("instruct:m", None)
 
 
 def test_only_unique_texts_are_translated_longest_first():
@@ -171,6 +202,41 @@ def test_several_processes_need_a_cache(monkeypatch):
         Upper("m").translate(["red"], "en", "de")
 
 
+TOGETHER = """
+import json, os, sys
+from competition_utils.augment import model_translate
+from competition_utils.augment.cache import TranslationCache
+model_translate.BATCH_TEXTS, model_translate.LONGEST_NEW = 3, 4
+
+class Counts(model_translate.Seq2SeqTranslator):
+    asked = []
+    def _translate_batch(self, texts, source, target):
+        self.asked += texts
+        return super()._translate_batch(texts, source, target)
+
+translator = Counts(sys.argv[1], "madlad", TranslationCache(sys.argv[2] + "/cache.sqlite"))
+made, _ = translator.translate(json.loads(sys.argv[3]), "en", "de")
+with open(f"{sys.argv[2]}/rank{os.environ['RANK']}.json", "w") as stream:
+    json.dump({"asked": translator.asked, "made": made}, stream)
+"""
+
+
+def test_two_processes_translate_each_text_once_and_both_have_all(seq2seq_folder, tmp_path):
+    texts = ["red", "blue dress", "lamp", "red shoes", "blue lamp", "red dress", "shoes", "red lamp", "red"]
+    (tmp_path / "together.py").write_text(TOGETHER)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    package = str(Path(competition_utils.__file__).parents[1])
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": package, "OMP_NUM_THREADS": "1"}
+    job = [str(tmp_path / "together.py"), seq2seq_folder, str(tmp_path), json.dumps(texts)]
+    subprocess.run([*launcher, *job], env=environment, check=True, timeout=240)
+    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    assert first["asked"] and second["asked"]
+    assert sorted(first["asked"] + second["asked"]) == sorted(set(texts))
+    assert first["made"] == second["made"]
+    alone = Seq2SeqTranslator(seq2seq_folder, "madlad").translate(texts, "en", "de")[0]
+    assert first["made"] == alone
+
+
 KILLED = """
 import sys, time
 from competition_utils.augment import model_translate
@@ -209,7 +275,7 @@ def test_a_job_killed_in_the_middle_translates_nothing_twice_beyond_a_batch(tmp_
     assert len(asked) - 40 <= 5
 
 
-@pytest.mark.parametrize("family", ["babel", "nllb", "instruct"])
+@pytest.mark.parametrize("family", ["babel", "nllb"])
 def test_a_translator_that_cannot_be_had_is_told_in_one_message(family, tmp_path):
     with pytest.raises(UserError, match="translator: expected"):
         open_model_translator(f"{family}:{tmp_path / 'no-such-model'}", None).translate(["red"], "en", "de")

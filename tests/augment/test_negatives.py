@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from competition_utils.augment import negatives
+from competition_utils.augment import mining
 from competition_utils.augment.known_pairs import RELATIONS, KnownPairs
 from competition_utils.augment.negatives import semantic_negatives
 from competition_utils.augment.rows import start_table
@@ -26,7 +29,7 @@ def letters(texts, model_name="minilm"):
 
 @pytest.fixture(autouse=True)
 def embedded_by_letters(monkeypatch):
-    monkeypatch.setattr(negatives, "embed", letters)
+    monkeypatch.setattr(mining, "embed", letters)
 
 
 def train(task=QI, rows=200):
@@ -136,6 +139,78 @@ def test_relations_in_a_category_tree():
     found = known.relation(np.array([0]), np.arange(len(paths))[None, :])[0]
     names = ["branch", "sibling", "cousin", "vertical", "far", "branch", "branch"]
     assert [RELATIONS[code] for code in found] == names
+
+
+def fitting_by_the_rule(table, row, task, query_guard, relations):
+    """The rule word by word, a candidate at a time: the targets between 0.3 and 0.6 that a row may get."""
+    fold = table[table["fold"] == row["fold"]]
+    asking = {target: letters(asked) for target, asked in fold[fold["label"] == 1].groupby("target")["query"]}
+    own = table[table["key"] == row["key"]]
+    right, asked = own.loc[own["label"] == 1, "target"], letters([row["query"]])[0]
+    fitting = set()
+    for target in fold["target"].unique():
+        branch = any(f"{target},".startswith(f"{path},") or f"{path},".startswith(f"{target},") for path in right)
+        if (
+            0.3 <= letters([target])[0] @ asked < 0.6
+            and target not in set(own["target"])
+            and target.startswith("ไทย") == row["target"].startswith("ไทย")
+            and (target not in asking or (asking[target] @ asked).max() < query_guard)
+            and not (task == QC and branch)
+            and (relations is None or relation_by_words(row["target"], target) in relations)
+        ):
+            fitting.add(target)
+    return fitting
+
+
+def relation_by_words(own, other):
+    mine, theirs = own.split(","), other.split(",")
+    shared = next((i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b), None)
+    if shared is None:
+        return "branch"
+    return {0: "far", len(mine) - 1: "sibling", len(mine) - 2: "cousin"}.get(shared, "vertical")
+
+
+@pytest.mark.parametrize(("task", "tree"), [(QI, None), (QC, None), (QC, ["cousin", "vertical"])])
+@pytest.mark.parametrize("query_guard", [0.7, 1.1])
+def test_a_row_gets_a_fitting_target_exactly_where_there_is_one(task, tree, query_guard):
+    # A fold has fewer targets than a row has candidates, so all of them are candidates of each row.
+    table = train(task, rows=120)
+    created, _, _ = mined(table, task, query_guard=query_guard, tree=tree)
+    found = created.set_index("origin_id")["target"]
+    keyed = table.assign(key=near_key(table["query"]))
+    for _, row in keyed[keyed["label"] == 1].iterrows():
+        fitting = fitting_by_the_rule(keyed, row, task, query_guard, tree)
+        assert found.get(row["id"]) in fitting if fitting else row["id"] not in found
+    assert len(found) > 0
+
+
+def test_the_nearest_targets_come_with_their_cosines():
+    rng = np.random.default_rng(0)
+    queries, targets = letters([*"abcde"]), rng.normal(size=(50, 26)).astype(np.float32)
+    close, places = mining.nearest(queries, targets, 7)
+    cosines = queries @ targets.T
+    np.testing.assert_array_equal(places, np.argsort(-cosines, axis=1)[:, :7])
+    np.testing.assert_allclose(close, np.take_along_axis(cosines, places, axis=1), atol=1e-6)
+    assert mining.nearest(queries, targets[:3], 7)[1].shape == (5, 3)
+
+
+@given(
+    keys=arrays(np.float64, (5, 12), elements=st.floats(0, 1), unique=True),
+    fits=arrays(np.bool_, (5, 12)),
+    right=arrays(np.bool_, (5, 12)),
+)
+def test_checking_the_one_drawn_gives_what_checking_all_would(keys, fits, right):
+    picked = mining.draw(keys * fits, lambda rows, columns: right[rows, columns])
+    all_checked = keys * fits * right
+    expected = np.where(all_checked.any(axis=1), all_checked.argmax(axis=1), -1)
+    assert picked.tolist() == expected.tolist()
+
+
+def test_a_candidate_that_fits_is_drawn_as_often_as_another():
+    rng = np.random.default_rng(0)
+    fits = np.tile([True, True, False, True, True], (20_000, 1))
+    picked = mining.draw(rng.random(fits.shape) * fits, lambda rows, columns: columns != 1)
+    assert np.bincount(picked, minlength=5) / 20_000 == pytest.approx([1 / 3, 0, 0, 1 / 3, 1 / 3], abs=0.02)
 
 
 def test_rows_that_find_no_target_are_counted():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from competition_utils.augment import self_validate as room
-from competition_utils.augment.self_validate import doubtful, self_validate
+from competition_utils.augment.self_validate import doubtful, out_of_fold_scores, self_validate
 from competition_utils.augment.tools import Tools
 from competition_utils.errors import UserError
 from competition_utils.tasks import QC
@@ -22,7 +22,7 @@ def table(monkeypatch):
     scores = np.where(label == 1, rng.uniform(0.8, 0.99, 200), rng.uniform(0.01, 0.2, 200))
     scores[WRONG] = [0.99, 0.01]
     label[WRONG] = 1 - label[WRONG]
-    monkeypatch.setattr(room, "out_of_fold_scores", lambda table, seed: scores)
+    monkeypatch.setattr(room, "out_of_fold_scores", lambda table, tools: scores)
     rows = pd.DataFrame({"id": np.arange(200) + 1, "language": "en", "label": pd.array(label, dtype="Int8")})
     rows["query"], rows["target"] = "q", "t"
     rows["source"] = pd.Series(np.where(np.arange(200) < 100, "original", "negative"), dtype="str")
@@ -31,7 +31,7 @@ def table(monkeypatch):
 
 
 def test_labels_against_their_scores_are_found(table):
-    scores = room.out_of_fold_scores(table, 0)
+    scores = room.out_of_fold_scores(table, Tools(QC))
     assert sorted(doubtful(table["label"].to_numpy(np.int64), scores, most=1.0)) == WRONG
 
 
@@ -61,6 +61,30 @@ def test_what_was_doubted_is_counted_apart(table):
 
 def test_rows_of_one_label_raise_no_doubt():
     assert len(doubtful(np.ones(5, dtype=np.int64), np.full(5, 0.1), 1.0)) == 0
+
+
+class Remembers:
+    """A judge that says how many rows it learnt from, and is asked about none of them."""
+
+    def fit(self, train, valid, *, work_dir, seed):
+        self.learnt, self.valid = set(train["id"]), valid
+
+    def score(self, pairs):
+        assert not self.learnt & set(pairs["id"])
+        assert set(self.valid["id"]) == set(pairs.loc[pairs["source"] == "original", "id"])
+        return np.full(len(pairs), len(self.learnt), dtype=np.float32)
+
+
+def test_each_row_is_judged_by_a_model_that_learnt_from_the_other_folds():
+    source = pd.Series(np.where(np.arange(10) < 8, "original", "negative"), dtype="str")
+    rows = pd.DataFrame({"id": np.arange(10), "fold": np.arange(10) % 3, "source": source})
+    scores = out_of_fold_scores(rows, Tools(QC, new_judge=Remembers))
+    assert scores.tolist() == [6 if fold == 0 else 7 for fold in rows["fold"]]
+
+
+def test_without_models_to_judge_rows_it_is_told():
+    with pytest.raises(UserError, match="new_judge"):
+        out_of_fold_scores(pd.DataFrame(), Tools(QC))
 
 
 def test_an_unknown_action_is_refused(table):

@@ -1,0 +1,62 @@
+"""What is handed down to stage `augmentation`: language models that translate, a model that judges rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from competition_utils.augment.build import open_translator
+from competition_utils.augment.model_translate import InstructTranslator
+from competition_utils.errors import UserError
+from competition_utils.models.random_models import build_random_model
+from competition_utils.runs.augmenting import load_instruct, new_judge
+
+TEXTS = ["red dress", "blue lamp", "Translate this e-commerce search query"] * 20
+
+
+@pytest.fixture(scope="module")
+def text_model(tmp_path_factory):
+    return build_random_model(tmp_path_factory.mktemp("gemma3"), "gemma3-tiny", TEXTS)
+
+
+@pytest.fixture(scope="module")
+def multimodal_model(text_model, tmp_path_factory):
+    """The same words in a checkpoint of text and images, as Gemma 3 is published."""
+    from transformers import AutoTokenizer, Gemma3Config, Gemma3ForCausalLM, Gemma3ForConditionalGeneration
+
+    text = Gemma3ForCausalLM.from_pretrained(text_model)
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    vision |= {"image_size": 28, "patch_size": 14}
+    config = Gemma3Config(text_config=text.config.to_dict(), vision_config=vision, mm_tokens_per_image=4)
+    model = Gemma3ForConditionalGeneration(config)
+    model.model.language_model.load_state_dict(text.model.state_dict())
+    folder = tmp_path_factory.mktemp("multimodal")
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(text_model).save_pretrained(folder)
+    return folder
+
+
+def test_a_model_of_text_and_images_translates_as_its_text_part_does(text_model, multimodal_model):
+    whole, part = (InstructTranslator(str(model), load_instruct) for model in (multimodal_model, text_model))
+    texts = ["red dress", "lamp"]
+    assert whole.translate(texts, "en", "de") == part.translate(texts, "en", "de")
+    assert type(whole._load()[1]).__name__ == "Gemma3ForCausalLM"
+
+
+def test_where_a_model_runs_is_told(text_model, capsys):
+    load_instruct(str(text_model), "auto")
+    assert f"{text_model}: on " in capsys.readouterr().out
+
+
+def test_a_setting_of_the_notebook_opens_such_a_translator(text_model, tmp_path):
+    translator = open_translator(f"instruct:{text_model}", tmp_path, tmp_path, load_instruct=load_instruct)
+    assert len(translator.translate(["red dress"], "en", "de")[0]) == 1
+
+
+def test_a_model_that_is_not_there_is_told_in_one_message(tmp_path):
+    translator = InstructTranslator(str(tmp_path / "none"), load_instruct)
+    with pytest.raises(UserError, match="expected a Hub name or a folder"):
+        translator.translate(["red"], "en", "de")
+
+
+def test_rows_are_judged_by_the_yardstick():
+    assert new_judge().kind == "linear"
