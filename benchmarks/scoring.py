@@ -268,7 +268,7 @@ def score_a_file(source: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "model").mkdir()
-        room.project_root, room.load_model = lambda: folder, lambda _: AtOnce()
+        room.project_root, room.load_model = lambda: folder, lambda *_: AtOnce()
         look_up, seconds = room.score_cached, []
         room.score_cached = lambda *given: _timed(look_up, given, seconds)
         first, again = (
