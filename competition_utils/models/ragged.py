@@ -18,8 +18,12 @@ class Ragged:
     lengths: np.ndarray
 
     @classmethod
-    def from_lists(cls, lists: Iterable[Sequence[int]], lengths: np.ndarray) -> Ragged:
-        """`lists` may be made one by one: thousands of them held at once set Python's garbage collector to work."""
+    def from_lists(cls, lists: Sequence[Sequence[int]]) -> Ragged:
+        return cls.from_iterable(lists, np.fromiter(map(len, lists), dtype=np.int64, count=len(lists)))
+
+    @classmethod
+    def from_iterable(cls, lists: Iterable[Sequence[int]], lengths: np.ndarray) -> Ragged:
+        """From lists made one by one: thousands of them held at once set Python's garbage collector to work."""
         values = np.fromiter(chain.from_iterable(lists), np.int32, int(lengths.sum()))
         return cls(values, np.cumsum(lengths) - lengths, lengths)
 

@@ -87,4 +87,4 @@ def _is_random(model) -> bool:
 def _encoded(tokenizer: Tokenizer, texts: pa.Array) -> Ragged:
     encodings = tokenizer.encode_batch_fast(texts.to_pylist(), add_special_tokens=False)
     lengths = np.fromiter(map(len, encodings), dtype=np.int64, count=len(encodings))
-    return Ragged.from_lists((encoding.ids for encoding in encodings), lengths)
+    return Ragged.from_iterable((encoding.ids for encoding in encodings), lengths)

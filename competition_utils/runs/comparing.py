@@ -17,6 +17,8 @@ from competition_utils.decide.compare import (
 )
 from competition_utils.errors import UserError
 from competition_utils.runs.artefacts import artefact_reader
+from competition_utils.runs.paths import project_root
+from competition_utils.storage import appears_whole
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,17 @@ def compare_runs(runs: Sequence[Path], tasks: Sequence[str], *, resamples: int, 
 def mean_of_tasks(tasks: dict[str, TaskComparison]) -> pd.DataFrame:
     """`compare_means` of all rows of each task."""
     return compare_means({task: each.parts["all"] for task, each in tasks.items()})
+
+
+def save_comparison(tasks: dict[str, TaskComparison]) -> Path:
+    """Draw the differences to `papermill_runs/comparison.png`, over the last comparison's; gives the path."""
+    from competition_utils.plots.comparing import differences
+
+    path = project_root() / "papermill_runs" / "comparison.png"
+    tables = {task: {part: each.table for part, each in one.parts.items()} for task, one in tasks.items()}
+    with appears_whole(path) as beside:
+        differences(tables).savefig(beside, format="png")
+    return path
 
 
 def _compare_task(runs: dict[str, Path], task: str, resamples: int, seed: int) -> TaskComparison:

@@ -68,6 +68,8 @@ def test_compare_tells_all_seen_and_unseen_languages_of_dev(project, capsys):
     assert "QC, all: 900 rows of dev" in printed
     assert "QC, unseen languages" in printed
     assert "p_value" in printed
+    assert "figure  papermill_runs/comparison.png" in printed
+    assert (project / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_compare_falls_back_on_valid_rows_where_dev_has_no_labels(project, capsys, tmp_path):

@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from competition_utils.runs.artefacts import find_run
-    from competition_utils.runs.comparing import compare_runs, mean_of_tasks
+    from competition_utils.runs.comparing import compare_runs, mean_of_tasks, save_comparison
+    from competition_utils.runs.paths import shown
     from competition_utils.tasks import select_tasks
 
     names = [task.name for task in select_tasks(args.task)]
@@ -32,4 +33,5 @@ def run(args: argparse.Namespace) -> int:
     if len(tasks) > 1:
         print("\nmean of the tasks")
         print(mean_of_tasks(tasks).to_string(float_format="{:.4f}".format, na_rep=""))
+    print(f"\nfigure  {shown(save_comparison(tasks))}")
     return 0

@@ -1,0 +1,35 @@
+"""What the figure of `compare` shows, read off the figure itself."""
+
+import numpy as np
+import pandas as pd
+
+from competition_utils.decide.compare import compare_predictions
+from competition_utils.plots.comparing import differences
+
+
+def table(rows=400, seed=0):
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, 2, rows)
+    noisy = {name: np.where(rng.random(rows) < share, 1 - label, label) for name, share in RUNS.items()}
+    return compare_predictions(
+        pd.DataFrame({"id": range(rows), "query": [str(n) for n in range(rows)], "label": label, **noisy})
+    ).table
+
+
+RUNS = {"first": 0.3, "better": 0.1, "worse": 0.5}
+
+
+def test_each_run_but_the_first_has_a_point_with_its_interval_in_points_of_f1():
+    tables = {"QC": {"all": table(), "unseen languages": table(seed=1)}, "QI": {"all": table(seed=2)}}
+    figure = differences(tables)
+    left, right = figure.axes
+    assert [text.get_text() for text in left.get_yticklabels()] == ["better", "worse"]
+    assert len(left.containers) == 2 and len(right.containers) == 1
+    points = left.containers[0].lines[0].get_xdata()
+    np.testing.assert_allclose(points, 100 * tables["QC"]["all"]["difference"].iloc[1:])
+    segment = left.containers[0].lines[2][0].get_segments()[0]
+    np.testing.assert_allclose(segment[:, 0], 100 * tables["QC"]["all"][["difference_low", "difference_high"]].iloc[1])
+
+
+def test_the_axis_names_the_run_that_others_are_held_against():
+    assert differences({"QC": {"all": table()}}).axes[0].get_xlabel() == "points of F1 against first"
