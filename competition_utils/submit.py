@@ -191,7 +191,11 @@ def _check_csv(folder: Path, tasks: list[Task], contents: Mapping[str, bytes]) -
         path = folder / csv_name(task)
         if not path.is_file() or task.name not in contents:
             continue
-        table = pd.read_csv(path, usecols=["id", "prediction"])
+        try:
+            table = pd.read_csv(path, usecols=["id", "prediction"])
+        except ValueError as error:  # no such columns, no text, no table
+            faults.append(Fault("CSV content", path.name, f"expected the columns id and prediction: {error}"))
+            continue
         lines = pd.DataFrame(_parsed(contents[task.name])[0], columns=["id", "prediction"])
         if not table.astype(object).equals(lines.astype(object)):
             faults.append(Fault("CSV differs", path.name, f"other ids or predictions than {lines_name(task)}"))

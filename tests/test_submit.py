@@ -255,3 +255,12 @@ def test_the_subcommand_says_1_for_a_bad_submission_and_0_for_a_good_one(written
 
 def test_the_subcommand_says_2_where_there_is_no_submission(written, tmp_path):
     assert main(["check-submission", str(tmp_path / "none"), "--source", str(tmp_path)]) == 2
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"id,score\n2,0.5\n", b'id,prediction\n2,"1\n', b"\xff\xfe\x00id", b"id;prediction\n2;1\n"]
+)
+def test_a_csv_that_is_no_table_of_predictions_is_a_fault(written, content):
+    folder, sources = written
+    (folder / "submission_QC.csv").write_bytes(content)
+    assert "CSV content" in kinds(folder, sources)
