@@ -31,7 +31,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 		uv pip install --python $(PYTHON) -e ".[test]"; \
 	else \
 		[ -x $(PYTHON) ] || python3 -m venv .venv; \
-		[ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet uv; \
+		[ -x .venv/bin/uv ] || $(PYTHON) -m pip install --quiet uv || exit 1; \
 		.venv/bin/uv pip install --python $(PYTHON) -e ".[test]"; \
 	fi
 	@touch $@

@@ -162,8 +162,8 @@ class Miner:
 def nearest(queries: np.ndarray, targets: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Cosines [n, k], falling, and places [n, k] of the k = min(most, targets) most similar targets of each query.
 
-    Every pair is compared: with 60,000 targets a fold that costs a quarter of what embedding them does, while an
-    inverted file found two thirds of the true neighbours.
+    Every pair is compared: with 60,000 targets a fold that costs a fifth of what embedding does, while an inverted
+    file found three quarters of the true neighbours (docs/LOG.md).
     """
     import faiss
 

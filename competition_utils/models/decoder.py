@@ -183,7 +183,8 @@ class DecoderModel(RelevanceModel):
             return False
         late = "transformers" in sys.modules and "unsloth" not in sys.modules
         unsloth = wants_unsloth(look_at_machine(), self.config.device, self.config.backend)
-        return self.config.processes > 1 or (unsloth and late)
+        many = self.config.processes > 1 and not launch.in_launch()
+        return many or (unsloth and late)
 
     def _write_fitted(self, train: pd.DataFrame, valid: pd.DataFrame, report: FitReport) -> None:
         words = self._decoder.writer.label_words

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,17 @@ from competition_utils.storage import read_json, write_json, write_parquet
 
 CHILD = "COMPETITION_UTILS_CHILD"  # set in the children, so that they do not start children
 LAST_LINES = 30
+OF_A_LAUNCH = ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 ONE_MACHINE = ("--num_machines", "1", "--dynamo_backend", "no", "--mixed_precision", "no", "--main_process_port", "0")
 
 
 def is_child() -> bool:
     return CHILD in os.environ
+
+
+def in_launch() -> bool:
+    """Whether this process is one of several, started by `accelerate launch`."""
+    return int(os.environ.get("WORLD_SIZE", 1)) > 1
 
 
 def is_first_process() -> bool:
@@ -40,7 +47,7 @@ def is_first_process() -> bool:
 
 def wait_for_the_others() -> None:
     """Let every process of a launch come to this point; nothing where there is only one."""
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    if in_launch():
         from accelerate import PartialState
 
         PartialState().wait_for_everyone()
@@ -58,11 +65,15 @@ def fit_in_children(
 
 
 def score_in_children(folder: Path, pairs: pd.DataFrame, settings: DecoderSettings) -> np.ndarray:
-    """Score with the model in `folder`; float32 [n] in the order of `pairs`."""
+    """Score with the model in `folder` under `settings`, which may differ from those it was saved with; float32 [n]
+    in the order of `pairs`. A process of another launch starts one child for itself."""
+    if in_launch():
+        settings = replace(settings, processes=1)
     with tempfile.TemporaryDirectory(prefix="scoring-") as place:
         here = Path(place)
         write_parquet(here / "pairs.parquet", pairs)
-        _run({"do": "score", "folder": str(Path(folder).resolve()), "place": place}, here, settings)
+        job = {"do": "score", "folder": str(Path(folder).resolve()), "settings": settings.as_dict()}
+        _run(job, here, settings)
         return np.load(here / "scores.npy", allow_pickle=False)
 
 
@@ -98,7 +109,9 @@ def _run(job: dict[str, Any], place: Path, settings: DecoderSettings) -> None:
     fault.unlink(missing_ok=True)
     package = str(Path(competition_utils.__file__).parents[1])
     paths = os.pathsep.join(path for path in (package, os.environ.get("PYTHONPATH")) if path)
-    environment = os.environ | {CHILD: "1", "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
+    # Of another launch that this process may be part of, the children keep the GPU and forget the rest.
+    own = {name: value for name, value in os.environ.items() if name not in OF_A_LAUNCH}
+    environment = own | {CHILD: "1", "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
     environment |= {} if has_gpu(settings) else {"ACCELERATE_USE_CPU": "true"}
     last: deque[str] = deque(maxlen=LAST_LINES)
     line = command(place / "job.json", settings)

@@ -5,7 +5,6 @@ A child imports what it needs in the right order, and gives the GPU back when it
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from competition_utils.errors import UserError
 from competition_utils.models.decoder import DecoderModel
 from competition_utils.models.decoder_score import add_up_shares
 from competition_utils.models.decoder_settings import DecoderSettings
-from competition_utils.models.launch import has_gpu, is_first_process
+from competition_utils.models.launch import has_gpu, in_launch, is_first_process
 from competition_utils.storage import read_json, write_text
 
 
@@ -39,7 +38,7 @@ def _do(job: dict[str, Any], place: Path) -> None:
         _join_the_others(model.config)
         model.fit(*tables, work_dir=Path(job["work_dir"]), seed=job["seed"])
         return
-    model = DecoderModel.load(Path(job["folder"]))
+    model = DecoderModel.load(Path(job["folder"]), job["settings"])
     _join_the_others(model.config)
     scores = add_up_shares(model.score(pd.read_parquet(place / "pairs.parquet")))
     if is_first_process():
@@ -48,7 +47,7 @@ def _do(job: dict[str, Any], place: Path) -> None:
 
 def _join_the_others(settings: DecoderSettings) -> None:
     """Meet the other processes of the launch, before the first thing that is done together."""
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    if in_launch():
         from accelerate import PartialState
 
         PartialState(cpu=not has_gpu(settings))

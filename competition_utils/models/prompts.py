@@ -14,24 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from competition_utils.data.languages import language_name
 from competition_utils.errors import UserError
 from competition_utils.progress import progress
 
-LANGUAGE_NAMES = {
-    "ar": "Arabic",
-    "de": "German",
-    "en": "English",
-    "es": "Spanish",
-    "fr": "French",
-    "id": "Indonesian",
-    "it": "Italian",
-    "ja": "Japanese",
-    "ko": "Korean",
-    "pl": "Polish",
-    "pt": "Portuguese",
-    "th": "Thai",
-    "vn": "Vietnamese",
-}
 INSTRUCTIONS = {
     "QC": "Does this product category fit the shopping query? Answer {yes} or {no}.",
     "QI": "Does this product match the shopping query? Answer {yes} or {no}.",
@@ -84,7 +70,8 @@ class Prompts:
 
 def language_names(codes: pd.Series) -> pd.Series:
     """`vn` → `Vietnamese`; an unknown code stands for itself."""
-    return codes.map(LANGUAGE_NAMES).fillna(codes).fillna("unknown language")
+    names = {code: language_name(code) for code in codes.dropna().unique()}
+    return codes.map(names).fillna("unknown language")
 
 
 def spell_out_levels(paths: pd.Series) -> pd.Series:

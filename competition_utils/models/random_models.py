@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from competition_utils.data.languages import LANGUAGES
 from competition_utils.errors import UserError
-from competition_utils.models.prompts import INSTRUCTIONS, LANGUAGE_NAMES
+from competition_utils.models.prompts import INSTRUCTIONS
 
 # hidden, feed-forward, layers, heads, key-value heads, head size, vocabulary (None: the tokenizer's size).
 SHAPES: dict[str, tuple[int, int, int, int, int, int, int | None]] = {
@@ -55,7 +56,7 @@ def make_tokenizer(family: str, texts: Iterable[str], vocabulary: int = 2048) ->
         vocab_size=vocabulary, special_tokens=special, show_progress=False, initial_alphabet=alphabet
     )
     # The words of the prompt and the answers come often enough to become tokens of their own.
-    frame = [*INSTRUCTIONS.values(), *LANGUAGE_NAMES.values(), *FRAME_WORDS]
+    frame = [*INSTRUCTIONS.values(), *(language.name for language in LANGUAGES.values()), *FRAME_WORDS]
     bpe.train_from_iterator([*texts, *frame * 50], trainer)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe,

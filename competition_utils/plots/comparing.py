@@ -21,18 +21,18 @@ def differences(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
     """
     runs = list(next(iter(next(iter(tables.values())).values())).index)
     figure, axes = style.new_figure(width=3 + 3.6 * len(tables), height=1.4 + 0.5 * len(runs), cols=len(tables))
-    for ax, (task, parts) in zip(np.atleast_1d(axes), tables.items(), strict=True):
+    axes, shown = np.atleast_1d(axes), {}
+    for ax, (task, parts) in zip(axes, tables.items(), strict=True):
         for number, (part, table) in enumerate(parts.items()):
             told = table.iloc[1:]
             height = np.arange(1, len(runs)) + (number - (len(parts) - 1) / 2) * APART
             middle = 100 * told["difference"].to_numpy(float)
             ends = 100 * told[["difference_low", "difference_high"]].to_numpy(float).T
             colour = style.COLOURS[KEYS.get(part, "baseline")]
-            ax.errorbar(middle, height, xerr=np.abs(ends - middle), fmt="o", ms=5, lw=1.6, color=colour, label=part)
+            shown[part] = ax.errorbar(middle, height, xerr=np.abs(ends - middle), fmt="o", ms=5, lw=1.6, color=colour)
         ax.axvline(0, color=style.COLOURS["baseline"], lw=1)
         ax.set(title=task, xlabel=f"points of F1 against {runs[0]}", ylim=(len(runs) - 0.4, 0.4))
-        ax.set_yticks(range(1, len(runs)), runs[1:] if ax is np.atleast_1d(axes)[0] else [""] * (len(runs) - 1))
+        ax.set_yticks(range(1, len(runs)), runs[1:] if ax is axes[0] else [""] * (len(runs) - 1))
         ax.grid(axis="y", visible=False)
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown))
     return figure

@@ -46,6 +46,59 @@ def test_a_child_does_not_start_children(monkeypatch, model):
     assert not decoder._wants_children()
 
 
+def test_a_part_of_another_launch_starts_no_processes_but_one_of_its_own(monkeypatch, model):
+    decoder = DecoderModel(toy_settings(model, processes=2))
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert not decoder._wants_children()
+    jobs = []
+    monkeypatch.setattr(launch, "_run", lambda job, place, settings: jobs.append((job, settings)))
+    with pytest.raises(FileNotFoundError):  # of the scores, which nobody wrote
+        launch.score_in_children(model, toy_pairs(4), decoder.config)
+    assert jobs[0][0]["settings"]["processes"] == jobs[0][1].processes == 1
+
+
+def test_children_forget_the_launch_that_their_parent_is_part_of_but_not_its_gpu(monkeypatch, model, tmp_path):
+    started = []
+
+    class Children:
+        stdout, returncode = (), 0
+
+        def __init__(self, line, *, env, **_):
+            started.append(env)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return False
+
+    monkeypatch.setattr(launch.subprocess, "Popen", Children)
+    for name, value in {"RANK": "3", "WORLD_SIZE": "4", "MASTER_PORT": "29500", "LOCAL_RANK": "3"}.items():
+        monkeypatch.setenv(name, value)
+    launch._run({}, tmp_path, DecoderModel(toy_settings(model)).config)
+    assert not {"RANK", "WORLD_SIZE", "MASTER_PORT"} & started[0].keys()
+    assert started[0]["LOCAL_RANK"] == "3"
+
+
+def test_children_score_with_the_settings_given_instead_of_the_saved_ones(monkeypatch, model, tmp_path):
+    decoder = DecoderModel(toy_settings(model, processes=2))
+    decoder.save_settings(tmp_path)
+    seen = []
+
+    def child(job, place, _):
+        monkeypatch.setenv(launch.CHILD, "1")
+        launch_child._do(job, place)
+
+    def score(self, pairs):
+        seen.append(self.config.score_tokens)
+        return np.zeros(len(pairs), dtype=np.float32)
+
+    monkeypatch.setattr(launch, "_run", child)
+    monkeypatch.setattr(DecoderModel, "_score_here", score)
+    DecoderModel.load(tmp_path, {"score_tokens": 777}).score(toy_pairs(4))
+    assert seen == [777]
+
+
 @dataclass
 class Run:
     history: pd.DataFrame

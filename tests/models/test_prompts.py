@@ -11,6 +11,7 @@ from competition_utils.models.prompts import (
     INSTRUCTIONS,
     PromptWriter,
     find_label_words,
+    language_names,
     render_frame,
     spell_out_levels,
 )
@@ -171,3 +172,8 @@ def test_rows_are_written_in_the_order_of_the_table_whatever_its_index(tokenizer
     rows = pd.concat([pair(query="lamp"), pair(query="tent")]).set_index(pd.Index([9, 9]))
     texts = [tokenizer.decode(ids) for ids in PromptWriter(tokenizer, max_length=128).write(rows).ids]
     assert "lamp" in texts[0] and "tent" in texts[1]
+
+
+def test_a_language_is_named_in_english_an_unknown_code_stands_for_itself():
+    named = language_names(pd.Series(["vn", "tr", "xx", None], dtype="str"))
+    assert named.tolist() == ["Vietnamese", "Turkish", "xx", "unknown language"]

@@ -33,3 +33,8 @@ def test_each_run_but_the_first_has_a_point_with_its_interval_in_points_of_f1():
 
 def test_the_axis_names_the_run_that_others_are_held_against():
     assert differences({"QC": {"all": table()}}).axes[0].get_xlabel() == "points of F1 against first"
+
+
+def test_the_legend_names_a_part_of_the_rows_that_only_the_first_task_has():
+    figure = differences({"QC": {"all": table(), "unseen languages": table(seed=1)}, "QI": {"all": table(seed=2)}})
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["all", "unseen languages"]
