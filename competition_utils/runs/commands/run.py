@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from competition_utils.runs import paths
+from competition_utils.runs.arguments import add_parameters, from_here
 
 HELP = "execute the five notebooks of a config into papermill_runs/NAME and export submissions/NAME"
 EXAMPLES = """\
@@ -21,23 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", help="a YAML file, or the name of one in configs/")
     parser.add_argument("--name", help="name of the run's folder (default: the config's name)")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the official files, instead of the config's")
-    parser.add_argument(
-        "-p",
-        dest="parameters",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="set one parameter of the notebooks; a dot reaches into a mapping (encoder.epochs=2)",
-    )
+    add_parameters(parser, "set one parameter of the notebooks; a dot reaches into a mapping (encoder.epochs=2)")
     parser.add_argument("--resume", action="store_true", help="go on with a run: what is done and still valid stays")
     stages = {"choices": paths.STAGES, "metavar": "STAGE"}
     parser.add_argument("--from", dest="first", help="do this stage and what follows from it again", **stages)
     parser.add_argument("--to", dest="last", help=f"stop after this stage: {', '.join(paths.STAGES)}", **stages)
-
-
-def from_here(data_dir: str) -> str:
-    """On the command line a path is meant from the working directory, in a config from the root."""
-    return data_dir if data_dir == paths.BUILT_IN_SAMPLE else str(Path(data_dir).expanduser().absolute())
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from competition_utils.errors import UserError
+from competition_utils.runs.arguments import add_parameters
 
 HELP = "score pairs of a file with a fitted model"
 EXAMPLES = """\
@@ -30,14 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", required=True, type=Path, help="where the scores go: .csv, .parquet, .txt or .jsonl"
     )
     parser.add_argument("--task", choices=["QC", "QI"], help="told by the file's fields when left out")
-    parser.add_argument(
-        "-p",
-        dest="parameters",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="a setting of the model to use instead of the saved one",
-    )
+    add_parameters(parser, "a setting of the model to use instead of the saved one")
     parser.add_argument("--lexicon", type=Path, help="translates queries; found beside the input when left out")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from competition_utils.runs.arguments import add_parameters, from_here
+
 HELP = "run every strategy × model of the given configs, then compare the runs"
 EXAMPLES = """\
   python -m competition_utils sweep sample --strategy original translated translated_minority
@@ -20,14 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strategy", nargs="+", default=[], help="names in configs/strategies")
     parser.add_argument("--model", nargs="+", default=[], help="linear, encoder, decoder")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the official files, instead of the configs'")
-    parser.add_argument("-p", dest="parameters", metavar="KEY=VALUE", action="append", default=[], help="as for run")
+    add_parameters(parser, "as for run")
 
 
 def run(args: argparse.Namespace) -> int:
     from competition_utils.augment.strategies import load_strategy
     from competition_utils.runs import sweep
     from competition_utils.runs.commands import compare
-    from competition_utils.runs.commands.run import from_here
     from competition_utils.runs.kernel import StageFailed
 
     for strategy in args.strategy:
