@@ -27,16 +27,16 @@ import pandas as pd
 
 from competition_utils.augment import mining
 from competition_utils.augment.build import open_translator
-from competition_utils.augment.cache import TranslationCache, scope_of
 from competition_utils.augment.embeddings import embed
 from competition_utils.augment.negatives import semantic_negatives
 from competition_utils.augment.rows import start_table
 from competition_utils.augment.tools import Tools
-from competition_utils.augment.translate import Translator, translate_table
 from competition_utils.data.clean import clean_table
 from competition_utils.data.files import read_table
 from competition_utils.runs.paths import data_folder
 from competition_utils.tasks import TASKS, Task
+from competition_utils.translation.cache import TranslationCache, scope_of
+from competition_utils.translation.interface import Translator, translate_table
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "taxobench"
 AT_SIZE = 300_000  # rows that should take minutes on two cores

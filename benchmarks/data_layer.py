@@ -214,7 +214,7 @@ def make_input(data_dir: str | None, rows: dict[str, int], work: Path) -> str:
     """Write train files of the sizes wished into `work`, and fewer of their rows into `work/few`."""
     folder = Path(data_dir) if data_dir else TAXOBENCH
     if data_dir == "sample" or not folder.is_dir():
-        from competition_utils.data.sample import make_sample
+        from competition_utils.synthetic.competition import make_sample
 
         folder = work / "sample"
         make_sample(folder, rows=max(rows.values()), dev_rows=100, test_rows=100)

@@ -67,7 +67,7 @@ def _parse() -> argparse.Namespace:
 
 def _compare(shape: str) -> list[dict[str, Any]]:
     """All parts for one shape; Unsloth's row gets its ratio to the plain way."""
-    from competition_utils.models.random_models import build_random_model
+    from random_models import build_random_model
 
     with tempfile.TemporaryDirectory(prefix="finetune-") as folder:
         texts = (" ".join(row) for row in _words(200))
@@ -99,9 +99,9 @@ def _train(
     model: str, wishes: dict[str, Any], *, effective_batch: int, tokens: int | None, steps: int
 ) -> dict[str, Any]:
     """Train a few steps; `tokens` is the length of every prompt, None for lengths as pairs have them (mean 64)."""
-    from competition_utils.models import decoder_load
-    from competition_utils.models.decoder_fit import open_decoder
-    from competition_utils.models.decoder_settings import DecoderSettings
+    from competition_utils.models.decoder import load as decoder_load
+    from competition_utils.models.decoder.fit import open_decoder
+    from competition_utils.models.decoder.settings import DecoderSettings
 
     settings = DecoderSettings.read(
         {"model": model, "device": "cuda", "four_bit": True, "effective_batch": effective_batch} | wishes
@@ -129,7 +129,7 @@ def _timed_steps(decoder: Any, settings: Any, data: Any) -> tuple[list[float], A
     import torch
     from transformers import TrainerCallback
 
-    from competition_utils.models import decoder_train
+    from competition_utils.models.decoder import train as decoder_train
 
     times: list[float] = []
 
@@ -153,7 +153,7 @@ def _timed_steps(decoder: Any, settings: Any, data: Any) -> tuple[list[float], A
 
 def _prompts(count: int, tokens: int | None) -> Any:
     """Random tokens with the lengths of real prompts: log-normal around 64, 20 to 256."""
-    from competition_utils.models.decoder_rows import Labelled
+    from competition_utils.models.decoder.rows import Labelled
 
     random = np.random.default_rng(0)
     drawn = np.clip(random.lognormal(np.log(60), 0.35, count), 20, 256).astype(int)

@@ -15,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from competition_utils.data.sample import make_sample
 from competition_utils.storage import write_json
+from competition_utils.synthetic.competition import make_sample
 
 SIZES = (6_000, 300_000)
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux

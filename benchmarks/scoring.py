@@ -51,7 +51,7 @@ def model_folder(folder: Path) -> Path:
     """MiniLM with a random head, saved as a fitted encoder."""
     from transformers import AutoTokenizer
 
-    from competition_utils.models.encoder import EncoderModel
+    from competition_utils.models.encoder.model import EncoderModel
 
     model = EncoderModel({})
     model.tokenizer = AutoTokenizer.from_pretrained(_minilm())
@@ -61,13 +61,13 @@ def model_folder(folder: Path) -> Path:
 
 
 def _minilm() -> str:
-    from competition_utils.models.encoder import MINILM, model_source
+    from competition_utils.models.encoder.model import MINILM, model_source
 
     return model_source(MINILM)
 
 
 def ours(folder: Path, table: pd.DataFrame, dtype: str):
-    from competition_utils.models.encoder import EncoderModel
+    from competition_utils.models.encoder.model import EncoderModel
 
     model = EncoderModel.load(folder)
     model.dtype = getattr(__import__("torch"), dtype)
@@ -151,7 +151,7 @@ def token_facts(rows: int) -> dict[str, float]:
     """Real tokens, padding by either way of batching, and how fast tokenising and batching alone are."""
     from transformers import AutoTokenizer
 
-    from competition_utils.models.batching import batches_by_budget, tokenise_pairs
+    from competition_utils.models.scoring.batching import batches_by_budget, tokenise_pairs
 
     tokenizer, table = AutoTokenizer.from_pretrained(_minilm()), pairs(rows)
     tokenise_pairs(tokenizer, table["query"].head(100), table["target"].head(100), MAX_LENGTH)
@@ -286,7 +286,7 @@ def tokenise_a_file(source: Path) -> None:
     """Shards of 50,000 rows to padded batches, as the scoring engine does it, without a forward pass."""
     from transformers import AutoTokenizer
 
-    from competition_utils.models.batching import batches_by_budget, tokenise_pairs
+    from competition_utils.models.scoring.batching import batches_by_budget, tokenise_pairs
 
     tokenizer, table = AutoTokenizer.from_pretrained(_minilm()), pd.read_parquet(source)
     start = time.perf_counter()

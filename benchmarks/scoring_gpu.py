@@ -86,7 +86,7 @@ def ways(device: str) -> list[str]:
 
 def _compare(shape: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """All ways for one shape; differences are against ours in 16 bits with whole prompts."""
-    from competition_utils.models.random_models import build_random_model
+    from random_models import build_random_model
 
     with tempfile.TemporaryDirectory(prefix="scoring-") as folder:
         table = pairs(20_000)
@@ -138,11 +138,11 @@ def _measure(part: str, model: Path, arguments: argparse.Namespace) -> dict[str,
 
 def _ours(way: str, model: Path, table: pd.DataFrame, device: str) -> tuple[Any, dict[str, float]]:
     """A function that scores all pairs, tokenising included, and the numbers of tokens."""
-    from competition_utils.models.decoder_fit import open_decoder
-    from competition_utils.models.decoder_score import score_prompts
-    from competition_utils.models.decoder_settings import DecoderSettings
-    from competition_utils.models.prompt_batches import TokenisedPrompts, common_start
-    from competition_utils.models.scoring import TokenBudget
+    from competition_utils.models.decoder.fit import open_decoder
+    from competition_utils.models.decoder.score import score_prompts
+    from competition_utils.models.decoder.settings import DecoderSettings
+    from competition_utils.models.scoring.engine import TokenBudget
+    from competition_utils.models.scoring.prompt_batches import TokenisedPrompts, common_start
 
     plain = {"model": str(model), "device": device, "backend": "transformers"}
     settings = DecoderSettings.read(plain | OURS[way])
@@ -171,14 +171,14 @@ def _ours(way: str, model: Path, table: pd.DataFrame, device: str) -> tuple[Any,
 
 
 def _batches(tokens: Any, budget: int) -> list[np.ndarray]:
-    from competition_utils.models.batching import batches_by_budget
+    from competition_utils.models.scoring.batching import batches_by_budget
 
     return batches_by_budget(tokens.lengths, budget)
 
 
 def _vllm(settings: Any, table: pd.DataFrame) -> tuple[Any, dict[str, float]]:
-    from competition_utils.models.decoder_fit import open_writer
-    from competition_utils.models.vllm_score import VllmScorer
+    from competition_utils.models.decoder.fit import open_writer
+    from competition_utils.models.scoring.vllm import VllmScorer
 
     _, writer = open_writer(settings, settings.model)
     scorer = VllmScorer(settings.model, writer.label_words.ids, adapter=None, lora_rank=8, max_length=512)
@@ -191,8 +191,8 @@ def _other(way: str, model: Path, table: pd.DataFrame, arguments: argparse.Names
     """A user's own ways, over the first rows; texts of prompts are written beforehand, tokenising is timed."""
     import torch
 
-    from competition_utils.models.decoder_fit import open_writer
-    from competition_utils.models.decoder_settings import DecoderSettings
+    from competition_utils.models.decoder.fit import open_writer
+    from competition_utils.models.decoder.settings import DecoderSettings
 
     tokenizer, writer = open_writer(DecoderSettings.read({"model": str(model)}), str(model))
     few = table.head(max(64, len(table) // FEW))
@@ -253,14 +253,14 @@ def _second(answer: list[dict[str, Any]]) -> float:
 
 
 def _ragged(writer: Any, table: pd.DataFrame) -> Any:
-    from competition_utils.models.ragged import Ragged
+    from competition_utils.models.scoring.ragged import Ragged
 
     return Ragged.from_lists(writer.write(table).ids)
 
 
 def _facts(model: Path, tokens: int, computed: int, padded: int) -> dict[str, float]:
     """`tokens` of all prompts, those `computed` (without a shared beginning), the padded size of the batches."""
-    from competition_utils.models.decoder_load import count_parameters, find_config
+    from competition_utils.models.decoder.load import count_parameters, find_config
 
     config = find_config(str(model))
     weights = count_parameters(str(model)) - config.vocab_size * config.hidden_size

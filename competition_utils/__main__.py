@@ -2,7 +2,7 @@
 
 import sys
 
-from competition_utils.runs.cli import main
+from competition_utils.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from competition_utils.cli.main import main
 from competition_utils.errors import DataError, UserError
-from competition_utils.runs.cli import main
 from competition_utils.submit import check_submission, find_sources, write_submission
 from competition_utils.tasks import TASKS
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from competition_utils.augment.lexicon_translate import COLUMNS, LexiconTranslator
-from competition_utils.augment.model_families import FAMILIES
-from competition_utils.augment.model_translate import FOUR_BIT, InstructLoader, open_model_translator
 from competition_utils.augment.rows import start_table
 from competition_utils.augment.strategies import Strategy
 from competition_utils.augment.tools import Judge, Tools
-from competition_utils.augment.translate import Translator, translate_rows
 from competition_utils.data.files import find_lexicon
 from competition_utils.data.lexicon import load_lexicon
 from competition_utils.tasks import Task
+from competition_utils.translation.interface import Translator, translate_rows
+from competition_utils.translation.lexicon import COLUMNS, LexiconTranslator
+from competition_utils.translation.neural import FOUR_BIT, InstructLoader, open_model_translator
+from competition_utils.translation.neural_families import FAMILIES
 
 AUTO, NONE, BUILT_IN = "auto", "none", "built_in"
 CACHE_FILE = "translations.sqlite"

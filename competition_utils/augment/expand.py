@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from competition_utils.augment.gates import GATES, Gate, changed_number, lost_in_round_trip, low_confidence, refuse
 from competition_utils.augment.rows import add_rows, originals, sample_stratified
 from competition_utils.augment.tools import Tools
-from competition_utils.augment.translate import translate_rows
 from competition_utils.data.clean import split_levels
 from competition_utils.data.languages import UNDETERMINED, detect
 from competition_utils.tasks import QC
+from competition_utils.translation.gates import GATES, Gate, changed_number, lost_in_round_trip, low_confidence, refuse
+from competition_utils.translation.interface import translate_rows
 
 PIVOT = "en"
 SURE_OF_LANGUAGE = 0.7  # to leave a title out as one that is not English

@@ -13,11 +13,11 @@ from competition_utils.augment.embeddings import embed
 from competition_utils.augment.known_pairs import KnownPairs
 from competition_utils.augment.rows import add_rows, originals, sample_stratified
 from competition_utils.augment.tools import Tools
-from competition_utils.augment.translate import translate_table
-from competition_utils.augment.words import BLANKLESS, fold
 from competition_utils.data.lexicon import load_lexicon
 from competition_utils.errors import UserError
 from competition_utils.tasks import QC
+from competition_utils.translation.interface import translate_table
+from competition_utils.translation.words import BLANKLESS, fold
 
 NEIGHBOURS = 24
 KINDS = ("colour", "size", "audience", "material", "number", "code")

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from competition_utils.augment.translate import Translator
 from competition_utils.tasks import Task
+from competition_utils.translation.interface import Translator
 
 EXAMPLES = 3  # kept of each step × reason × language
 

@@ -22,8 +22,8 @@ from competition_utils.storage import read_json, write_json
 # kind → where its class lives; imported only when wanted, since torch alone takes seconds.
 KINDS = {
     "linear": "competition_utils.models.linear:LinearModel",
-    "encoder": "competition_utils.models.encoder:EncoderModel",
-    "decoder": "competition_utils.models.decoder:DecoderModel",
+    "encoder": "competition_utils.models.encoder.model:EncoderModel",
+    "decoder": "competition_utils.models.decoder.model:DecoderModel",
 }
 
 

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from competition_utils.errors import UserError
-from competition_utils.models.decoder_settings import DecoderSettings
+from competition_utils.models.decoder.settings import DecoderSettings
 
 MINILM = "minilm"
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from competition_utils.models import decoder_load
 from competition_utils.models.base import RelevanceModel, new_model
-from competition_utils.models.decoder_settings import DecoderSettings
+from competition_utils.models.decoder import load as decoder_load
+from competition_utils.models.decoder.settings import DecoderSettings
 
 JUDGE = "linear"
 

@@ -72,12 +72,10 @@ def data_folder(data_dir: str, sample: dict[str, int] | None = None) -> Path:
 
 
 def _built_in_sample(size: dict[str, int]) -> Path:
-    from competition_utils.data import sample as built_in
-    from competition_utils.storage import hash_file, hash_json
+    from competition_utils.storage import hash_json
+    from competition_utils.synthetic import competition as built_in
 
-    room = Path(built_in.__file__).parent
-    makers = sorted([*room.glob("sample*.py"), *room.rglob("*.tsv")])  # another generator, another sample
-    name = "sample-" + hash_json({**size, "made_by": [hash_file(file) for file in makers]})[:12]
+    name = "sample-" + hash_json({**size, "made_by": built_in.fingerprint()})[:12]
     folder = project_root() / ".cache" / name
     if not folder.is_dir():
         beside = folder.with_name(f".{name}.{os.getpid()}")

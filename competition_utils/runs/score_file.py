@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.augment.build import open_translator
-from competition_utils.augment.translate import translate_table
 from competition_utils.data.check import fields_of, task_of
 from competition_utils.data.clean import clean_table
 from competition_utils.data.files import read_table
 from competition_utils.errors import UserError
 from competition_utils.models.base import load_model
-from competition_utils.models.score_cache import ScoreCache, model_hash, own_share, score_cached
+from competition_utils.models.scoring.cache import ScoreCache, model_hash, own_share, score_cached
 from competition_utils.runs.paths import project_root
 from competition_utils.storage import appears_whole, write_parquet
 from competition_utils.tasks import QI, TASKS, Task
+from competition_utils.translation.interface import translate_table
 
 PLAIN_FIELDS = {"query", "target"}
 CHUNK_ROWS = 50_000

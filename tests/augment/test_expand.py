@@ -11,8 +11,8 @@ from competition_utils.augment.build import open_translator
 from competition_utils.augment.expand import expand_languages, translate_titles
 from competition_utils.augment.rows import start_table
 from competition_utils.augment.tools import Tools
-from competition_utils.augment.translate import translate_rows
 from competition_utils.tasks import QC, QI
+from competition_utils.translation.interface import translate_rows
 
 QUERIES = [
     ("es", "vestido de noche"),

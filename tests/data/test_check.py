@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from competition_utils.cli.commands import check_data
 from competition_utils.data.check import check_folder, format_report
 from competition_utils.data.files import write_table
 from competition_utils.errors import UserError
-from competition_utils.runs.commands import check_data
 from competition_utils.tasks import QC, QI
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"

@@ -41,7 +41,7 @@ def tiny_encoder(tmp_path_factory) -> str:
     import torch
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-    from competition_utils.models.encoder import MINILM, model_source
+    from competition_utils.models.encoder.model import MINILM, model_source
 
     folder = tmp_path_factory.mktemp("tiny_encoder")
     tokenizer = AutoTokenizer.from_pretrained(model_source(MINILM))

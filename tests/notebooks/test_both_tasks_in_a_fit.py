@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from random_models import build_random_model
 
-from competition_utils.models.random_models import build_random_model
 from competition_utils.runs import paths
 from competition_utils.runs.kernel import execute
 from competition_utils.runs.parameters import read_notebook

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from competition_utils.data import profile, text_profile
+from competition_utils.eda import profile, text_profile
 from competition_utils.plots import eda
 from competition_utils.plots.treemap import squarify
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from random_models import build_random_model
 
 from competition_utils.augment.build import open_translator
-from competition_utils.augment.model_translate import InstructTranslator
 from competition_utils.errors import UserError
-from competition_utils.models.random_models import build_random_model
 from competition_utils.runs.augmenting import load_instruct, new_judge
+from competition_utils.translation.neural import InstructTranslator
 
 TEXTS = ["red dress", "blue lamp", "Translate this e-commerce search query"] * 20
 

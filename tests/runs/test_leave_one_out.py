@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from competition_utils.cli.commands import leave_one_language_out as command
 from competition_utils.errors import UserError
 from competition_utils.models import base
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.runs import paths
-from competition_utils.runs.commands import leave_one_language_out as command
 from competition_utils.runs.leave_one_out import comparison, expectations, language_splits, leave_one_language_out
 
 LANGUAGES = ["en", "es", "fr", "ja"]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from competition_utils.cli import main as cli
 from competition_utils.errors import UserError
-from competition_utils.runs import cli, ledger, paths, runner
+from competition_utils.runs import ledger, paths, runner
 from competition_utils.runs.runner import Outcome, Run, execute_run, only_runner
 from competition_utils.runs.settings import load_settings
 from competition_utils.storage import read_json

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from competition_utils.cli.main import main
 from competition_utils.errors import DataError, UserError
 from competition_utils.models.base import new_model
 from competition_utils.runs import score_file as room
-from competition_utils.runs.cli import main
 from competition_utils.runs.score_file import score_file
 
 WORDS = ["shoe", "lamp", "ring", "drum"]

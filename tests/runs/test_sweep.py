@@ -1,8 +1,8 @@
 import pytest
 
+from competition_utils.cli.main import main
 from competition_utils.errors import UserError
 from competition_utils.runs import sweep
-from competition_utils.runs.cli import main
 from competition_utils.storage import write_json
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from competition_utils.cli import main as cli
 from competition_utils.errors import UserError, unusable_file
-from competition_utils.runs import cli
 
 PLACES = {  # what a user names → the file that is spoilt
     "check-data data": "data/test_QC.txt",
@@ -128,7 +128,7 @@ def test_trouble_that_is_not_about_files_keeps_its_traceback(monkeypatch):
     def run(args):
         raise ConnectionResetError("by peer")
 
-    monkeypatch.setattr("competition_utils.runs.commands.submit.run", run)
+    monkeypatch.setattr("competition_utils.cli.commands.submit.run", run)
     assert not isinstance(unusable_file(ConnectionResetError("by peer")), UserError)
     with pytest.raises(ConnectionResetError):
         cli.main(["submit", "--run", "x"])

@@ -1,0 +1,81 @@
+"""`python -m competition_utils`: every module of `cli/commands` is a subcommand."""
+
+from __future__ import annotations
+
+import argparse
+import pkgutil
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+
+from competition_utils.cli import commands
+from competition_utils.errors import UserError, unusable_file
+
+WRONG_INPUT, INTERRUPTED = 2, 130
+PROGRAM = "python -m competition_utils"
+EPILOG = f"""\
+a first run, on the built-in sample:
+  {PROGRAM} run sample --resume
+your own data folder, with the official file names:
+  {PROGRAM} check-data DIR
+  {PROGRAM} run encoder_cpu --data-dir DIR --name mine
+help for one subcommand:
+  {PROGRAM} run --help
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """A parser with one subcommand a module of `cli/commands`; its name is the module's, with dashes.
+
+    A module gives HELP, add_arguments(parser), run(args) -> exit status, and may give EXAMPLES.
+    """
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        PROGRAM,
+        description="Multilingual e-commerce search relevance, from official files to a checked submission.",
+        epilog=EPILOG,
+        formatter_class=raw,
+    )
+    subparsers = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
+    for module in pkgutil.iter_modules(commands.__path__):
+        command = import_module(f"{commands.__name__}.{module.name}")
+        examples = getattr(command, "EXAMPLES", "")
+        subparser = subparsers.add_parser(
+            module.name.replace("_", "-"),
+            help=command.HELP,
+            description=command.HELP,
+            epilog=f"examples:\n{examples}" if examples else None,
+            formatter_class=raw,
+        )
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand. The exit status: 0 well, 1 a check or a stage failed, 2 wrong input, 130 stopped."""
+    signal.signal(signal.SIGTERM, _stop)
+    args = build_parser().parse_args(arguments)
+    try:
+        return args.run(args)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        print("stopped; what is finished stays, and --resume goes on from there", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe left, as in `… | head`
+        return 0
+    except OSError as error:
+        if told := unusable_file(error):
+            print(told, file=sys.stderr)
+            return WRONG_INPUT
+        raise
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End on SIGTERM as on Ctrl-C, so that the kernel of a notebook does not outlive its runner."""
+    raise KeyboardInterrupt

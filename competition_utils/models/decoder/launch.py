@@ -1,0 +1,131 @@
+"""The same fit and score in children of this process, started by `accelerate launch`: one a GPU, or several
+on a CPU.
+
+The notebook that started them holds no model. Tables travel as parquet, results as the files that a fit writes
+anyway. What a child does is in `launch_child`, so that this module knows no model and every model may use it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import competition_utils
+from competition_utils.errors import UserError
+from competition_utils.models.base import FitReport
+from competition_utils.models.decoder.settings import DecoderSettings
+from competition_utils.storage import read_json, write_json, write_parquet
+
+CHILD = "COMPETITION_UTILS_CHILD"  # set in the children, so that they do not start children
+LAST_LINES = 30
+OF_A_LAUNCH = ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+ONE_MACHINE = ("--num_machines", "1", "--dynamo_backend", "no", "--mixed_precision", "no", "--main_process_port", "0")
+
+
+def is_child() -> bool:
+    return CHILD in os.environ
+
+
+def in_launch() -> bool:
+    """Whether this process is one of several, started by `accelerate launch`."""
+    return int(os.environ.get("WORLD_SIZE", 1)) > 1
+
+
+def is_first_process() -> bool:
+    """The one that writes and prints; true where there is only one."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
+def wait_for_the_others() -> None:
+    """Let every process of a launch come to this point; nothing where there is only one."""
+    if in_launch():
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
+
+
+def fit_in_children(
+    settings: DecoderSettings, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int
+) -> FitReport:
+    """Fit a decoder; the fitted model lies in `work_dir/fitted`. Raises UserError as the fit itself does."""
+    write_parquet(work_dir / "launch" / "train.parquet", train)
+    write_parquet(work_dir / "launch" / "valid.parquet", valid)
+    job = {"do": "fit", "settings": settings.as_dict(), "work_dir": str(work_dir.resolve()), "seed": seed}
+    _run(job, work_dir / "launch", settings)
+    return FitReport(**read_json(work_dir / "fitted" / "report.json"))
+
+
+def score_in_children(folder: Path, pairs: pd.DataFrame, settings: DecoderSettings) -> np.ndarray:
+    """Score with the model in `folder` under `settings`, which may differ from those it was saved with; float32 [n]
+    in the order of `pairs`. A process of another launch starts one child for itself."""
+    if in_launch():
+        settings = replace(settings, processes=1)
+    with tempfile.TemporaryDirectory(prefix="scoring-") as place:
+        here = Path(place)
+        write_parquet(here / "pairs.parquet", pairs)
+        job = {"do": "score", "folder": str(Path(folder).resolve()), "settings": settings.as_dict()}
+        _run(job, here, settings)
+        return np.load(here / "scores.npy", allow_pickle=False)
+
+
+def command(job: Path, settings: DecoderSettings) -> list[str]:
+    """The line that starts the children: as many as `settings.processes`."""
+    line = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--num_processes",
+        str(settings.processes),
+        *ONE_MACHINE,
+    ]
+    if settings.parallel == "fsdp" and settings.processes > 1:
+        line += ["--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"]
+        line += ["--fsdp_state_dict_type", "FULL_STATE_DICT", "--fsdp_cpu_ram_efficient_loading", "false"]
+    elif settings.processes > 1:
+        line += ["--multi_gpu"]  # on a CPU too: `--cpu` would start one process only
+    return [*line, "-m", "competition_utils.models.decoder.launch_child", str(job)]
+
+
+def has_gpu(settings: DecoderSettings) -> bool:
+    """Whether a job with these settings runs on CUDA."""
+    import torch
+
+    return settings.device != "cpu" and torch.cuda.is_available()
+
+
+def _run(job: dict[str, Any], place: Path, settings: DecoderSettings) -> None:
+    """Run a job in children and show what they print; their error becomes ours."""
+    write_json(place / "job.json", job)
+    fault = place / "error.txt"
+    fault.unlink(missing_ok=True)
+    package = str(Path(competition_utils.__file__).parents[1])
+    paths = os.pathsep.join(path for path in (package, os.environ.get("PYTHONPATH")) if path)
+    # Of another launch that this process may be part of, the children keep the GPU and forget the rest.
+    own = {name: value for name, value in os.environ.items() if name not in OF_A_LAUNCH}
+    environment = own | {CHILD: "1", "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
+    environment |= {} if has_gpu(settings) else {"ACCELERATE_USE_CPU": "true"}
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    line = command(place / "job.json", settings)
+    with subprocess.Popen(
+        line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as children:
+        try:
+            for text in children.stdout:
+                last.append(text)
+                print(text, end="", flush=True)
+        except BaseException:
+            children.terminate()
+            raise
+    if fault.is_file():
+        raise UserError(fault.read_text(encoding="utf-8"))
+    if children.returncode:
+        raise RuntimeError(f"The launched processes ended with status {children.returncode}:\n{''.join(last)}")

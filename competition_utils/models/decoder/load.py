@@ -1,0 +1,311 @@
+"""Decoders and their adapters, from the Hub or a folder, ready to give two numbers a pair.
+
+Whatever the objective, the model gives the logits of the two label words at one position a pair and nothing
+else: the full output would be 262,144 columns at every position for Gemma 3.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import types
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from competition_utils.errors import UserError
+from competition_utils.models.decoder.device import DeviceChoice, choose_device, look_at_machine, wants_unsloth
+from competition_utils.models.decoder.prompts import PromptWriter
+from competition_utils.models.decoder.settings import DecoderSettings
+
+LABEL_ROWS = "label_rows.safetensors"
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", LABEL_ROWS)
+PARAMETER_LIMIT = 15e9  # the competition's rule
+UNSLOTH_MAX_LENGTH = 2048  # rows are cut by prompts.py; below 512 Unsloth gives its checkpointing up
+
+
+@dataclass
+class Decoder:
+    """A model in memory and what it takes to use it."""
+
+    model: Any
+    tokenizer: Any
+    writer: PromptWriter
+    choice: DeviceChoice
+
+
+def _without_widgets() -> None:
+    """Transformers' bar over the weights is a widget, of which an executed notebook keeps an empty box. The Hub's
+    bar stays: a download of gigabytes without one looks like a hang."""
+    from huggingface_hub.utils import enable_progress_bars
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    enable_progress_bars()
+
+
+def find_config(name: str) -> Any:
+    """The model's configuration; raises UserError where there is no such model or the Hub is out of reach."""
+    from transformers import AutoConfig
+
+    return _from_hub(AutoConfig.from_pretrained, name)
+
+
+def load_tokenizer(name: str) -> Any:
+    from transformers import AutoTokenizer
+
+    tokenizer = _from_hub(AutoTokenizer.from_pretrained, name)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _from_hub(load: Any, name: str, **options: Any) -> Any:
+    try:
+        return load(name, **options)
+    except (OSError, ValueError) as error:
+        first_line = str(error).strip().splitlines()[0]
+        raise UserError(
+            "model: expected a Hub name or a folder with config.json and weights, "
+            f"found {name!r} ({first_line}). Check the spelling, log in to the Hub where the model asks for "
+            "it, or give a folder."
+        ) from error
+
+
+def prepare(settings: DecoderSettings) -> DeviceChoice:
+    """Choose device and library for these settings on this machine, and import Unsloth where it is chosen: it
+    must come before transformers, TRL and PEFT, which it patches."""
+    machine = look_at_machine()
+    if wants_unsloth(machine, settings.device, settings.backend):
+        os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(Path.home() / ".cache" / "unsloth_compiled_cache"))
+        import unsloth  # noqa: F401
+    _without_widgets()
+    return choose_device(
+        machine,
+        family=find_config(settings.model).model_type,
+        device=settings.device,
+        dtype=settings.dtype,
+        attention=settings.attention,
+        four_bit=settings.four_bit,
+        backend=settings.backend,
+    )
+
+
+def own_gpu() -> int:
+    """The GPU of this process: the launcher numbers the processes of a machine."""
+    return int(os.environ.get("LOCAL_RANK", 0))
+
+
+def count_parameters(name: str) -> int:
+    """Parameters of the text model, counted on the meta device: no weights are read."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(find_config(name).get_text_config())
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def size_warning(name: str) -> str | None:
+    """A sentence where the model is over the competition's 15 billion parameters, which it warns about
+    too."""
+    count = count_parameters(name)
+    if count <= PARAMETER_LIMIT:
+        return None
+    text = f"{name} has {count / 1e9:.1f} billion parameters; the competition allows 15"
+    warnings.warn(text, stacklevel=2)
+    return text
+
+
+def load_base(name: str, choice: DeviceChoice, *, sharded: bool = False) -> Any:
+    """The text model with its weights frozen, in the number format of `choice`."""
+    return _load_unsloth(name, choice) if choice.backend == "unsloth" else _load_plain(name, choice, sharded)
+
+
+def _load_unsloth(name: str, choice: DeviceChoice) -> Any:
+    fast = _unsloth_loader(find_config(name).model_type)
+    import torch
+
+    text_only = {"text_only": True} if fast.__name__ == "FastModel" else {}
+    model, _ = fast.from_pretrained(
+        name,
+        max_seq_length=UNSLOTH_MAX_LENGTH,
+        load_in_4bit=choice.four_bit,
+        load_in_16bit=not choice.four_bit,
+        dtype=getattr(torch, choice.dtype),
+        device_map={"": own_gpu()},  # accelerate refuses a bare "cuda" here
+        use_exact_model_name=True,
+        local_files_only=Path(name).is_dir(),
+        **text_only,
+    )
+    return model
+
+
+def _unsloth_loader(family: str) -> Any:
+    from unsloth import FastLanguageModel, FastModel
+
+    return FastLanguageModel if family in ("qwen2", "qwen3", "llama", "mistral", "gemma2") else FastModel
+
+
+def _load_plain(name: str, choice: DeviceChoice, sharded: bool) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig, Gemma3ForCausalLM
+
+    config, options = find_config(name), {}
+    if choice.four_bit:
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=getattr(torch, choice.dtype),
+            # FSDP shards floating-point storage only.
+            bnb_4bit_quant_storage=getattr(torch, choice.dtype) if sharded else torch.uint8,
+        )
+    if not sharded:
+        options["device_map"] = {"": own_gpu() if choice.device == "cuda" else "cpu"}
+    loader = AutoModelForCausalLM
+    if config.model_type == "gemma3":  # text and images: take the text part, whichever way its weights are named
+        loader = Gemma3ForCausalLM
+        options |= {"config": config.get_text_config(), "key_mapping": GEMMA3_TEXT_PART}
+    model = _from_hub(
+        loader.from_pretrained,
+        name,
+        dtype=getattr(torch, choice.dtype),
+        attn_implementation=choice.attention,
+        **options,
+    )
+    model.requires_grad_(False)
+    return model
+
+
+GEMMA3_TEXT_PART = {
+    r"^language_model\.lm_head": "lm_head",
+    r"^language_model\.model": "model",
+    r"^model\.language_model": "model",
+}
+
+
+def add_adapter(model: Any, settings: DecoderSettings, choice: DeviceChoice, *, seed: int) -> Any:
+    """Put fresh LoRA adapters on `model`; B starts at zero, so the scores do not change yet."""
+    options = {
+        "r": settings.lora_rank,
+        "lora_alpha": settings.lora_alpha,
+        "lora_dropout": settings.lora_dropout,
+        "target_modules": list(settings.lora_targets),
+        "bias": "none",
+    }
+    if choice.backend == "unsloth":
+        loader = _unsloth_loader(model.config.model_type)
+        # Switched per fit by `set_checkpointing`, once the memory is known.
+        return loader.get_peft_model(model, use_gradient_checkpointing=False, random_state=seed, **options)
+    from peft import LoraConfig, get_peft_model
+    from transformers import set_seed
+
+    set_seed(seed)  # PEFT draws A from torch's generator
+    return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **options))
+
+
+def free_memory() -> None:
+    """Give GPU memory back that no living model holds; trainers refer to themselves, so collection must
+    run."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def base_of(model: Any) -> Any:
+    """The causal language model inside PEFT's wrapper, or the model itself."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def give_label_logits(model: Any, label_ids: tuple[int, int], *, trained: bool) -> None:
+    """Make `model(…, label_positions=…)` give float32 logits [pairs, 2] of the two label words.
+
+    `label_positions` [pairs] counts through the flattened batch: the place of each pair's last token. The
+    rows start as the output embedding of the label words, so a trained head starts where the prompt already
+    points. Call it after the adapter is on, which freezes everything else.
+    """
+    import torch
+
+    base = base_of(model)
+    output = base.get_output_embeddings().weight
+    rows = output[list(label_ids)].detach().to(torch.float32).clone()
+    base.label_rows = torch.nn.Parameter(rows, requires_grad=trained)
+    softcap = getattr(base.config.get_text_config(), "final_logit_softcapping", None)
+    full_forward = base.forward
+
+    @functools.wraps(type(base).forward)  # the Trainer reads the signature
+    def forward(self: Any, *args: Any, label_positions: Any = None, **inputs: Any) -> Any:
+        if label_positions is None:
+            return full_forward(*args, **inputs)
+        wanted = {name: inputs.get(name) for name in ("input_ids", "attention_mask", "position_ids")}
+        seen = inputs.get("past_key_values")  # a beginning that all rows share
+        hidden = getattr(self, self.base_model_prefix)(
+            **wanted, past_key_values=seen, use_cache=False
+        ).last_hidden_state
+        picked = hidden.reshape(-1, hidden.shape[-1])[label_positions]
+        with torch.autocast(picked.device.type, enabled=False):
+            logits = picked.float() @ self.label_rows.T
+            return {"logits": softcap * torch.tanh(logits / softcap) if softcap else logits}
+
+    base.forward = types.MethodType(forward, base)
+
+
+def set_checkpointing(model: Any, wanted: bool) -> None:
+    """Switch gradient checkpointing of the base model on or off."""
+    base = base_of(model)
+    if wanted:
+        base.gradient_checkpointing_enable({"use_reentrant": False})
+    elif base.is_gradient_checkpointing:
+        base.gradient_checkpointing_disable()
+
+
+def save_label_rows(model: Any, folder: Path, gathered: dict[str, Any] | None = None) -> None:
+    """Write the label rows beside an adapter; `gathered` is the state of a sharded model, whose own rows are
+    parts."""
+    from safetensors.torch import save_file
+
+    whole = [value for name, value in (gathered or {}).items() if name.endswith("label_rows")]
+    rows = (whole[0] if whole else base_of(model).label_rows).detach().float().cpu().contiguous()
+    save_file({"label_rows": rows}, str(folder / LABEL_ROWS))
+
+
+def load_label_rows(model: Any, folder: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    with torch.no_grad():
+        base_of(model).label_rows.copy_(load_file(str(folder / LABEL_ROWS))["label_rows"])
+
+
+def load_adapter(model: Any, folder: Path) -> None:
+    """Read adapter and label rows into a model that has both already, of the same shape.
+
+    Raises UserError where there are none, or they are of another rank.
+    """
+    from peft import PeftConfig, set_peft_model_state_dict
+    from peft.utils import load_peft_weights
+
+    if not (folder / LABEL_ROWS).is_file():
+        raise UserError(f"adapter: expected {folder / LABEL_ROWS}, found none. Give the folder of a fitted decoder.")
+    found, expected = PeftConfig.from_pretrained(str(folder)).r, model.peft_config["default"].r
+    if found != expected:
+        raise UserError(f"adapter: expected rank {expected}, found {found} in {folder}. Set `lora_rank: {found}`.")
+    set_peft_model_state_dict(model, load_peft_weights(str(folder), device="cpu"))
+    load_label_rows(model, folder)
+
+
+def merge_adapter(name: str, adapter: Path, folder: Path, *, dtype: str) -> None:
+    """Write base model plus adapter as one plain model in `dtype`.
+
+    The base is read again unquantised: merging into 4-bit weights would keep their rounding.
+    """
+    from peft import PeftModel
+
+    whole = DeviceChoice("cpu", dtype, "sdpa", False, "transformers", ())
+    model = PeftModel.from_pretrained(load_base(name, whole), str(adapter)).merge_and_unload()
+    model.save_pretrained(folder)

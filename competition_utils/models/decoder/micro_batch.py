@@ -1,0 +1,72 @@
+"""The largest micro-batch that fits, found once by trying and remembered; the effective batch never changes.
+
+Trying beats computing: what a step needs depends on kernels, checkpointing and the allocator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from competition_utils.errors import UserError
+from competition_utils.models.decoder.device import AUTO
+
+COMFORTABLE = 8  # below this many rows at once, recomputing activations costs less than small batches
+CPU_MICRO_BATCH = 16
+HEADROOM = 0.92  # of the GPU's memory while trying: the rest is for the optimizer and fragments
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Rows a forward pass, and whether activations are recomputed in the backward pass."""
+
+    micro_batch: int
+    checkpointing: bool
+
+    def __str__(self) -> str:
+        recomputed = "recomputed in the backward pass" if self.checkpointing else "kept"
+        return f"{self.micro_batch} rows at once, activations {recomputed}"
+
+
+def candidates(rows: int, micro_batch: int | str, checkpointing: bool | str) -> list[Fit]:
+    """What to try, best first: without checkpointing down to a comfortable size, then with it down to one
+    row.
+
+    `rows` is the number of rows a process sees in one optimizer step; sizes are its divisors.
+    """
+    divisors = [size for size in range(rows, 0, -1) if rows % size == 0]
+    sizes = divisors if micro_batch == AUTO else [micro_batch]
+    if checkpointing != AUTO:
+        return [Fit(size, bool(checkpointing)) for size in sizes]
+    plain = [size for size in sizes if size >= min(COMFORTABLE, rows) or micro_batch != AUTO]
+    return [Fit(size, False) for size in plain] + [Fit(size, True) for size in sizes]
+
+
+def largest_that_fits(choices: Iterable[Fit], try_step: Callable[[Fit], None]) -> Fit:
+    """The first choice whose step does not run out of memory; raises UserError where none fits."""
+    import torch
+
+    for choice in choices:
+        try:
+            try_step(choice)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+        else:
+            return choice
+    raise UserError(
+        "micro_batch: expected a step of one row to fit into the GPU's memory, found that it does not. "
+        "Set `four_bit: true`, a smaller `max_length`, or `parallel: fsdp` with more `processes`."
+    )
+
+
+def smallest_of_all(fit: Fit) -> Fit:
+    """The choice that suits every process of a launch: the smallest micro-batch, checkpointing if any needs
+    it."""
+    import torch.distributed as processes
+
+    if not processes.is_initialized() or processes.get_world_size() == 1:
+        return fit
+    found: list[Any] = [None] * processes.get_world_size()
+    processes.all_gather_object(found, (fit.micro_batch, fit.checkpointing))
+    return Fit(min(size for size, _ in found), any(wanted for _, wanted in found))

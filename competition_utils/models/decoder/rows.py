@@ -1,0 +1,130 @@
+"""The rows that a decoder is trained on: tokens and label words, their order, and the tensors of a batch.
+
+The table is what supervised fine-tuning expects: prompt and label word as `input_ids`, `labels` −100
+everywhere but on the label word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+
+from competition_utils.errors import UserError
+from competition_utils.models.scoring.prompt_batches import join_prompts, pad_prompts
+from competition_utils.models.scoring.ragged import Ragged
+
+IGNORED = -100
+GROUP = 50  # effective batches that are sorted by length together
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Prompts with labels 0/1, weights (mean 1) and tasks, all in one order."""
+
+    prompts: list[list[int]]
+    labels: np.ndarray
+    weights: np.ndarray
+    tasks: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Labelled:
+        chosen = [self.prompts[row] for row in np.flatnonzero(rows)]
+        return Labelled(chosen, self.labels[rows], self.weights[rows], self.tasks[rows])
+
+
+def row_weights(labels: np.ndarray, weights: np.ndarray, class_weights: Any) -> np.ndarray:
+    """Weights of rows times weights of their classes, scaled to a mean of 1; "balanced" gives both classes
+    the same total weight."""
+    if isinstance(class_weights, str):
+        totals = np.array([weights[labels == label].sum() for label in (0, 1)])
+        by_class = 1 / np.maximum(totals, 1e-12) if class_weights == "balanced" else np.ones(2)
+    else:
+        by_class = np.asarray(class_weights, dtype=float)
+    product = weights * by_class[labels]
+    return (product / product.mean()).astype(np.float32)
+
+
+def training_table(data: Labelled, label_ids: tuple[int, int]) -> Dataset:
+    """`input_ids` (prompt, then label word), `labels` (−100 but on the label word), `weight`.
+
+    Raises UserError where a row has no label, or not exactly one.
+    """
+    ids = np.asarray(label_ids)[data.labels].tolist()
+    table = {
+        "input_ids": [[*prompt, label] for prompt, label in zip(data.prompts, ids, strict=True)],
+        "labels": [[IGNORED] * len(prompt) + [label] for prompt, label in zip(data.prompts, ids, strict=True)],
+        "weight": data.weights.tolist(),
+    }
+    dataset = Dataset.from_dict(table)
+    check_labels(dataset)
+    return dataset
+
+
+def check_labels(dataset: Dataset) -> None:
+    """Each row must have one label that is not −100, its last: else the training would run and learn
+    nothing."""
+    labels = dataset.data.column("labels").combine_chunks()
+    values, ends = labels.values.to_numpy(), labels.offsets.to_numpy()[1:]
+    answered = np.flatnonzero(values != IGNORED)
+    if not len(dataset) or not np.array_equal(answered, ends - 1):
+        raise UserError(
+            f"training rows: expected one label word at the end of each of {len(dataset):,} rows, found "
+            f"{len(answered):,} labels. Check that the training table is not empty and has labels 0 and 1."
+        )
+
+
+class EffectiveBatches(torch.utils.data.Sampler):
+    """Row order in which every `size` rows make one optimizer step, whatever the micro-batch or number of
+    processes.
+
+    With `grouped`, rows of like length meet: 50 batches at a time are sorted by length, cut, and the batches
+    shuffled again. The last batch is filled up with the epoch's first rows. `epoch` is asked at each start,
+    so that a resumed epoch has the order it had.
+    """
+
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        size: int,
+        *,
+        grouped: bool,
+        seed: int,
+        epoch: Callable[[], int] = lambda: 0,
+    ):
+        self.lengths, self.size, self.grouped, self.seed, self.epoch = lengths, size, grouped, seed, epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // self.size) * self.size
+
+    def __iter__(self) -> Iterator[int]:
+        random = np.random.default_rng([self.seed, self.epoch()])
+        order = random.permutation(len(self.lengths))
+        order = np.resize(order, len(self))  # repeats from the start
+        if self.grouped:
+            groups = np.arange(len(order)) // (GROUP * self.size)
+            order = order[np.lexsort((self.lengths[order], groups))]
+            batches = order.reshape(-1, self.size)
+            order = batches[random.permutation(len(batches))].ravel()
+        return iter(order.tolist())
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Rows of the training table → tensors. The label word is taken off again, since nothing comes after
+    it."""
+
+    positive_id: int
+    pad_id: int
+    padding_free: bool
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        prompts = [row["input_ids"][:-1] for row in rows]
+        arrays = join_prompts(prompts) if self.padding_free else pad_prompts(Ragged.from_lists(prompts), self.pad_id)
+        batch = {name: torch.from_numpy(values) for name, values in arrays.items()}
+        batch["classes"] = torch.tensor([int(row["labels"][-1] == self.positive_id) for row in rows])
+        batch["weights"] = torch.tensor([row["weight"] for row in rows], dtype=torch.float32)
+        return batch

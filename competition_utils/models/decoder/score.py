@@ -1,0 +1,133 @@
+"""Scoring with a decoder through the common engine: the logits of the two label words at one position a pair.
+
+The Trainer's evaluation loop keeps all logits and runs out of memory on a vocabulary of 262,144.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from competition_utils.models.decoder.device import AUTO
+from competition_utils.models.decoder.load import base_of
+from competition_utils.models.scoring.engine import Forward, TokenBudget, score_tokenised
+from competition_utils.models.scoring.prompt_batches import TokenisedPrompts, common_start
+from competition_utils.models.scoring.ragged import Ragged
+
+WORTH_TRYING = 8  # common tokens; a shorter beginning is not worth a second look
+TRIED_ROWS = 64
+
+
+def mixed_precision(device: str, dtype: str) -> AbstractContextManager:
+    """Autocast on CUDA, where adapters are kept in float32 beside 16-bit weights; nothing elsewhere."""
+    import torch
+
+    if device != "cuda" or dtype == "float32":
+        return nullcontext()
+    return torch.autocast("cuda", dtype=getattr(torch, dtype))
+
+
+def score_prompts(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    pad_id: int,
+    budget: TokenBudget,
+    dtype: str = "float32",
+    side: str = "right",
+    share_prefix: bool | str = False,
+    share: tuple[int, int] = (0, 1),
+    in_step: bool = False,
+) -> np.ndarray:
+    """float32 [n] in 0-1: the probability of the positive label word against the negative one.
+
+    `share_prefix`: whether the beginning that all prompts have in common is computed once; "auto" tries it. `share`
+    and `in_step` as in `score_tokenised`.
+    """
+    import torch
+
+    tokens = TokenisedPrompts(Ragged.from_lists(prompts), pad_id, side)
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    # Not inference_mode: what Unsloth caches in it could not be used in training afterwards.
+    with torch.no_grad(), mixed_precision(device.type, dtype):
+        tokens, forward = _with_prefix(model, tokens, device, share_prefix)
+        scores = score_tokenised(tokens, forward, budget, share=share, in_step=in_step)
+    model.train(was_training)
+    return scores
+
+
+def _with_prefix(
+    model: Any, tokens: TokenisedPrompts, device: Any, wish: bool | str
+) -> tuple[TokenisedPrompts, Forward]:
+    """The prompts and the way to score a batch of them, with a shared beginning where it is wished or pays."""
+    whole = _forward(model, device)
+    # With padding between prefix and rest a sliding window would reach less far than it should.
+    shared = common_start(tokens.tokens) if wish and tokens.side == "right" else 0
+    if shared < WORTH_TRYING or (wish == AUTO and len(tokens.lengths) < TRIED_ROWS):
+        return tokens, whole
+    from competition_utils.models import shared_prefix  # after Unsloth, as it imports transformers
+
+    base, start = base_of(model), tokens.tokens.starts[0]
+    text_model = getattr(base, base.base_model_prefix)
+    known = shared_prefix.compute_prefix(text_model, tokens.tokens.values[start : start + shared])
+    rest, behind = replace(tokens, shared=shared), _forward(model, device, known)
+    if wish == AUTO:
+        tried = np.argsort(tokens.lengths)[:: len(tokens.lengths) // TRIED_ROWS][:TRIED_ROWS]
+        ways = (lambda: behind(rest.padded(tried)), lambda: whole(tokens.padded(tried)))
+        if not shared_prefix.pays(*ways, facts=_facts(base, device, tokens, shared)):
+            return tokens, whole
+    return rest, behind
+
+
+def _forward(model: Any, device: Any, known: Any = None) -> Forward:
+    """A padded batch → the positive word's probability [rows]; `known` is what the model has seen before it."""
+    import torch
+
+    seen = {} if known is None else {"past_key_values": known}
+
+    def forward(batch: dict[str, np.ndarray]) -> np.ndarray:
+        inputs = {name: torch.from_numpy(values).to(device) for name, values in batch.items()}
+        logits = model(**inputs, **seen)["logits"]
+        return torch.sigmoid(logits[:, 1] - logits[:, 0]).cpu().numpy()
+
+    return forward
+
+
+def _facts(base: Any, device: Any, tokens: TokenisedPrompts, shared: int) -> dict[str, Any]:
+    """What decides whether a shared beginning pays; lengths to tens of tokens, so that shards of a file agree."""
+    import torch
+
+    return {
+        "prefix_tokens": shared,
+        "prompt_tokens": round(float(tokens.lengths.mean()), -1),
+        "model": base.config.to_dict(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
+    }
+
+
+def add_up_shares(scores: np.ndarray) -> np.ndarray:
+    """The sum of all processes' scores, on every process; the same array where there is one process."""
+    import torch
+    import torch.distributed as processes
+
+    if not processes.is_initialized() or processes.get_world_size() == 1:
+        return scores
+    parts: list[Any] = [None] * processes.get_world_size()
+    processes.all_gather_object(parts, torch.from_numpy(scores))
+    return torch.stack(parts).sum(dim=0).numpy()
+
+
+def own_share() -> tuple[int, int]:
+    """(number of this process, number of processes)."""
+    import torch.distributed as processes
+
+    if not processes.is_initialized():
+        return 0, 1
+    return processes.get_rank(), processes.get_world_size()

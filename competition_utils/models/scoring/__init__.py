@@ -1,0 +1,1 @@
+"""The scoring engine that encoder and decoder share."""

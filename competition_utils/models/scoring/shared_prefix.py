@@ -1,0 +1,67 @@
+"""The beginning that all prompts share, computed once: its keys and values stand before those of every row.
+
+Instruction and chat frame are a third to a half of a prompt's tokens. Whether leaving them out is faster depends
+on the attention kernel (a mask of another shape may take a slower one), so it is tried on the first rows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+
+from competition_utils.models.scoring.remember import remembered
+
+TRIES = 3
+
+
+class PrefixLayer(DynamicLayer):
+    """Keys and values [1, heads, tokens, size] of the prefix in one layer; nothing that comes after is kept."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor):
+        super().__init__()
+        self.keys, self.values, self.is_initialized = keys, values, True
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        shape = (len(key_states), -1, -1, -1)
+        return (
+            torch.cat([self.keys.to(key_states.dtype).expand(shape), key_states], dim=-2),
+            torch.cat([self.values.to(value_states.dtype).expand(shape), value_states], dim=-2),
+        )
+
+
+def compute_prefix(text_model: Any, tokens: np.ndarray) -> Cache:
+    """What the text model (without its output layer) remembers of `tokens` [n], as one row for all to share."""
+    device = next(text_model.parameters()).device
+    seen = DynamicCache()  # without a configuration: sliding layers too keep every token
+    text_model(
+        input_ids=torch.from_numpy(tokens[None].astype(np.int64)).to(device), past_key_values=seen, use_cache=True
+    )
+    return Cache(layers=[PrefixLayer(layer.keys, layer.values) for layer in seen.layers])
+
+
+def pays(behind: Callable[[], Any], whole: Callable[[], Any], *, facts: dict[str, Any]) -> bool:
+    """Whether scoring `behind` the prefix is faster than scoring `whole` prompts: tried once a machine for the same
+    `facts` (`prefix_tokens` among them), and told."""
+
+    def find() -> dict[str, Any]:
+        seconds = [[_seconds(way) for way in (behind, whole)] for _ in range(TRIES + 1)][1:]
+        with_prefix, without = np.median(seconds, axis=0)
+        return {"speed_up": float(without / with_prefix)}
+
+    speed_up = remembered(facts, find)["speed_up"]
+    chosen = "computed once" if speed_up > 1 else "computed with every row"
+    print(f"scoring: the prompts' common {facts['prefix_tokens']} tokens are {chosen} ({speed_up:.2f}× when tried)")
+    return speed_up > 1
+
+
+def _seconds(way: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    way()  # ends in a NumPy array, so a GPU has finished
+    return time.perf_counter() - start

@@ -1,0 +1,156 @@
+"""Translation with a lexicon: whole phrases first, then the longest pieces, unknown pieces kept as
+they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from competition_utils.errors import UserError
+from competition_utils.progress import progress
+from competition_utils.storage import hash_file
+from competition_utils.translation.interface import Translation, Translator
+from competition_utils.translation.lexicon_index import QUALITY, LexiconIndex
+from competition_utils.translation.lexicon_pieces import Piece, cut_into_pieces
+from competition_utils.translation.spelling import SpellingIndex
+from competition_utils.translation.words import HEAD_FIRST, fold, function_words, unaccent, words
+
+COLUMNS = ["source_lang", "source_text", "target_lang", "target_text"]
+LEAST_SURE = 0.6  # below it a language is not recognised by its words
+
+
+class LexiconTranslator(Translator):
+    """Translator over `source_lang, source_text, target_lang, target_text` rows; only direct directions are
+    used.
+    """
+
+    engine: ClassVar[str] = "lexicon"
+
+    def __init__(self, lexicon: pd.DataFrame, model: str = "lexicon"):
+        self.model = model
+        self._pairs = {
+            (str(source), str(target)): list(zip(rows["source_text"], rows["target_text"], strict=True))
+            for (source, target), rows in lexicon.groupby(["source_lang", "target_lang"], sort=False)
+        }
+        self._spellings: dict[str, SpellingIndex] = {}
+        self._indexes: dict[tuple[str, str], LexiconIndex] = {}
+
+    @classmethod
+    def from_file(cls, path: Path | str) -> LexiconTranslator:
+        """Read a lexicon, tab-separated with a header, plain or `.gz`; UserError says what is wrong
+        with it.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise UserError(f"lexicon: expected a file {path}, found none. Give a TSV with the columns {COLUMNS}.")
+        try:
+            table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=3, on_bad_lines="error")
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
+            raise UserError(f"lexicon {path}: expected tab-separated UTF-8 text, found: {error}") from None
+        if missing := [name for name in COLUMNS if name not in table]:
+            raise UserError(f"lexicon {path}: expected the columns {COLUMNS}, {missing} missing in its first line.")
+        return cls(table, model=hash_file(path)[:16])
+
+    def supports(self, source: str, target: str) -> bool:
+        return (source, target) in self._pairs
+
+    @property
+    def directions(self) -> list[tuple[str, str]]:
+        return list(self._pairs)
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> Translation:
+        """See `Translator`; the confidence is the share of a text's letters found, weighted by how they
+        were.
+        """
+        index = self._index(source, target)
+        done: dict[str, tuple[str, float]] = {}
+        for text in progress(dict.fromkeys(texts), what=f"lexicon {source}→{target}", unit="texts"):
+            pieces = cut_into_pieces(text, index)
+            sure = _confidence(pieces)
+            done[text] = (_assemble(pieces, turned=_turns(source, target)) if sure else text, sure)
+        return [done[text][0] for text in texts], np.array([done[text][1] for text in texts], dtype=np.float32)
+
+    def explain(self, text: str, source: str, target: str) -> list[Piece]:
+        """The pieces a text is translated by, in the order of the text."""
+        return cut_into_pieces(text, self._index(source, target))
+
+    def guess_language(self, texts: Sequence[str], target: str) -> list[str]:
+        """Per text the language most of its words are in; "" where the words of `target` explain it as
+        well.
+        """
+        guesses = [""] * len(texts)
+        best = np.array([self._share_known(text, target) for text in texts], dtype=np.float32)
+        best = np.maximum(best, LEAST_SURE)
+        for source, made in self._pairs:
+            open_ = np.flatnonzero(best < 1)
+            if made != target or not len(open_):
+                continue
+            _, sure = self.translate([texts[i] for i in open_], source, target)
+            for place, confidence in zip(open_, sure, strict=True):
+                if confidence > best[place]:
+                    best[place], guesses[place] = confidence, source
+        return guesses
+
+    def _share_known(self, text: str, target: str) -> float:
+        """Share of a text's words that are words of `target`; a slip counts as one, a code asks nothing."""
+        spelling = self._spelling(target)
+        asked = [unaccent(word) for word in words(fold(text)) if not _is_code(word)]
+        known = sum(spelling.knows(word) or spelling.correct(word) is not None for word in asked)
+        return known / len(asked) if asked else 1.0
+
+    def _spelling(self, language: str) -> SpellingIndex:
+        """All words that the lexicon has in a language, with its function words."""
+        if language not in self._spellings:
+            texts = {text for (_, made), rows in self._pairs.items() if made == language for _, text in rows}
+            counts = Counter(unaccent(word) for text in texts for word in words(fold(text)))
+            counts.update(function_words(language))
+            self._spellings[language] = SpellingIndex(counts, language)
+        return self._spellings[language]
+
+    def _index(self, source: str, target: str) -> LexiconIndex:
+        if (source, target) not in self._indexes:
+            if not self.supports(source, target):
+                raise UserError(f"lexicon: expected a direction it holds, found {source}→{target}.")
+            self._indexes[source, target] = LexiconIndex(source, target, self._pairs[source, target])
+        return self._indexes[source, target]
+
+
+def _turns(source: str, target: str) -> bool:
+    return (source in HEAD_FIRST) != (target in HEAD_FIRST)
+
+
+def _assemble(pieces: Sequence[Piece], *, turned: bool) -> str:
+    """Pieces → text; neighbours that were kept stay in their order ("edge 40 pro") when the rest is turned
+    round.
+    """
+    groups: list[list[str]] = []
+    last = ""
+    for piece in pieces:
+        if piece.how == "dropped":
+            continue
+        if piece.how == last == "kept":
+            groups[-1].append(piece.target)
+        else:
+            groups.append([piece.target])
+        last = piece.how
+    return " ".join(" ".join(group) for group in (reversed(groups) if turned else groups))
+
+
+def _confidence(pieces: Sequence[Piece]) -> float:
+    """Letters found, weighted by how, over letters that should be; numbers, codes and target words ask
+    nothing.
+    """
+    asked = [piece for piece in pieces if piece.how in QUALITY or (piece.how == "kept" and not _is_code(piece.source))]
+    letters = sum(len(piece.source) for piece in asked)
+    found = sum(len(piece.source) * QUALITY.get(piece.how, 0.0) for piece in asked)
+    return found / letters if letters else 0.0
+
+
+def _is_code(word: str) -> bool:
+    return any(letter.isdigit() for letter in word)

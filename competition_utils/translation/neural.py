@@ -1,0 +1,226 @@
+"""Translation with neural models through transformers: in batches by length, greedy, cached, shared out by rank."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from competition_utils.data.languages import language_name
+from competition_utils.errors import UserError
+from competition_utils.progress import progress
+from competition_utils.translation.cache import TranslationCache, scope_of
+from competition_utils.translation.interface import Translation, Translator
+from competition_utils.translation.neural_families import FAMILIES, Family
+from competition_utils.translation.protect import protect, restore
+
+BATCH_TEXTS = 64
+LONGEST_NEW = 64  # tokens of a translation
+FOUR_BIT = {"instruct": "auto", "instruct_4bit": True, "instruct_16bit": False}  # engines that are asked in words
+INSTRUCTION = (
+    "Translate this e-commerce search query from {source} to {target}. Keep brand names, model codes, numbers and "
+    "units exactly as they are. Answer with the translation only, on one line.\nQuery: {text}\nTranslation:"
+)
+
+# Model name and four_bit (True, False, "auto") → tokenizer and causal language model.
+InstructLoader = Callable[[str, bool | str], tuple[Any, Any]]
+
+
+class ModelTranslator(Translator):
+    """What all neural engines share; an engine adds `_translate_batch`."""
+
+    def __init__(self, model: str, cache: TranslationCache | None = None, brands: Sequence[str] = ()):
+        self.model = model
+        self._cache = cache
+        self._brands = tuple(brands)
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> Translation:
+        """See `Translator`; there are no confidences. What the cache has is not translated again.
+
+        Under accelerate or torchrun each process translates its share of the rest, and reads the others' from the
+        cache (which several processes need). A text whose codes did not survive comes back as it was.
+        """
+        scope = scope_of(self.engine, self.model, source, target)
+        unique = list(dict.fromkeys(text for text in texts if text.strip()))
+        known = self._cache.get(unique, scope) if self._cache else {}
+        rank, world = _rank(), _world_size()
+        if world > 1 and self._cache is None:
+            raise UserError("translation in several processes: expected a cache folder that they share, found none.")
+        # Each process takes its share of all texts, not of the missing ones: what is missing changes meanwhile.
+        mine = sorted(unique, key=lambda text: (-len(text), text))[rank::world]
+        missing = [text for text in mine if text not in known]
+        with progress(total=len(missing), what=f"{self.engine} {source}→{target}", unit="texts") as bar:
+            for start in range(0, len(missing), BATCH_TEXTS):
+                done = self._translate_protected(missing[start : start + BATCH_TEXTS], source, target)
+                if self._cache:
+                    self._cache.put(done, scope)
+                known.update(done)
+                bar.update(len(done))
+        if world > 1:
+            _wait_for_all()
+            known.update(self._cache.get(unique, scope))
+        return [known.get(text, text) for text in texts], None
+
+    def _translate_protected(self, batch: list[str], source: str, target: str) -> dict[str, str]:
+        held = [protect(text, self._brands) for text in batch]
+        made = self._translate_batch([text for text, _ in held], source, target)
+        restored = (restore(text, kept) for text, (_, kept) in zip(made, held, strict=True))
+        pairs = zip(batch, restored, strict=True)
+        return {text: text if translated is None else " ".join(translated.split()) for text, translated in pairs}
+
+    @abstractmethod
+    def _translate_batch(self, texts: list[str], source: str, target: str) -> list[str]:
+        """Translations of a few texts, the longest first."""
+
+
+class Seq2SeqTranslator(ModelTranslator):
+    """NLLB-200, M2M-100, MADLAD-400 and Opus-MT. `model` is a Hub name or a folder; greedy, on the GPU if there is one.
+
+    Opus-MT models know one direction: give `{source}` and `{target}` in the name, as in
+    "Helsinki-NLP/opus-mt-{source}-{target}", and each direction loads its own.
+    """
+
+    engine = "seq2seq"
+
+    def __init__(self, model: str, family: str, cache: TranslationCache | None = None, brands: Sequence[str] = ()):
+        super().__init__(model, cache, brands)
+        if family not in FAMILIES:
+            raise UserError(f"translator: expected a family out of {', '.join(FAMILIES)}, found {family!r}.")
+        self._family: Family = FAMILIES[family]
+        self._loaded: tuple[str, Any, Any] | None = None
+
+    def supports(self, source: str, target: str) -> bool:
+        return source != target and {source, target} <= self._family.codes.keys()
+
+    def _translate_batch(self, texts: list[str], source: str, target: str) -> list[str]:
+        import torch
+
+        tokenizer, model = self._load(source, target)
+        if self._family.sets_source:
+            tokenizer.src_lang = self._family.code(source)
+        batch = tokenizer(self._family.prepare(texts, target), return_tensors="pt", padding=True, truncation=True)
+        with torch.inference_mode():
+            made = model.generate(
+                **{name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")},
+                **self._family.generation(tokenizer, target),
+                num_beams=1,
+                do_sample=False,
+                max_new_tokens=LONGEST_NEW,
+            )
+        return tokenizer.batch_decode(made, skip_special_tokens=True)
+
+    def _load(self, source: str, target: str) -> tuple[Any, Any]:
+        name = self.model.format(source=self._family.code(source), target=self._family.code(target))
+        if self._loaded is None or self._loaded[0] != name:
+            self._loaded = (name, *_load_seq2seq(name))
+        return self._loaded[1:]
+
+
+class InstructTranslator(ModelTranslator):
+    """A causal language model that is asked in words (Gemma-3, Qwen-2.5 and their like).
+
+    `load` gives tokenizer and model; the caller hands it down, since the room that knows how comes after this one.
+    """
+
+    engine = "instruct"
+
+    def __init__(
+        self,
+        model: str,
+        load: InstructLoader,
+        cache: TranslationCache | None = None,
+        brands: Sequence[str] = (),
+        *,
+        four_bit: bool | str = "auto",
+    ):
+        # What a model says depends on its number format, so the cache keeps them apart.
+        super().__init__(model if four_bit == "auto" else f"{model} four_bit={four_bit}", cache, brands)
+        self._open = partial(load, model, four_bit)
+        self._loaded: tuple[Any, Any] | None = None
+
+    def supports(self, source: str, target: str) -> bool:
+        return source != target
+
+    def _translate_batch(self, texts: list[str], source: str, target: str) -> list[str]:
+        import torch
+
+        tokenizer, model = self._load()
+        names = {"source": language_name(source), "target": language_name(target)}
+        prompts = [self._as_chat(tokenizer, INSTRUCTION.format(text=text, **names)) for text in texts]
+        batch = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=not tokenizer.chat_template)
+        with torch.inference_mode():
+            made = model.generate(
+                **{name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")},
+                do_sample=False,
+                max_new_tokens=LONGEST_NEW,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        answers = tokenizer.batch_decode(made[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+        return [answer.strip().partition("\n")[0].strip().strip('"') for answer in answers]
+
+    @staticmethod
+    def _as_chat(tokenizer: Any, prompt: str) -> str:
+        if not tokenizer.chat_template:
+            return prompt
+        return tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
+        )
+
+    def _load(self) -> tuple[Any, Any]:
+        if self._loaded is None:
+            tokenizer, model = self._open()
+            tokenizer.padding_side = "left"  # the answer follows the prompt without a gap
+            self._loaded = (tokenizer, model)
+        return self._loaded
+
+
+def _load_seq2seq(name: str) -> tuple[Any, Any]:
+    """Tokenizer and model of a Hub name or folder, in bf16 on a GPU that has it, in float32 on a CPU."""
+    import torch
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    cuda = torch.cuda.is_available()
+    device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if cuda else "cpu"
+    dtype = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float32
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        model = AutoModelForSeq2SeqLM.from_pretrained(name, dtype=dtype)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"translator: expected a model within reach (Hub name or folder), found {name!r}: {reason}"
+        ) from None
+    return tokenizer, model.to(device).eval()
+
+
+def open_model_translator(
+    choice: str, cache_path: Path | str | None, load_instruct: InstructLoader | None = None
+) -> ModelTranslator:
+    """A translator from "FAMILY:MODEL" (nllb, m2m100, madlad, opus, opus_many) or "instruct:MODEL".
+
+    "instruct_4bit:MODEL" and "instruct_16bit:MODEL" fix the number format, which `load_instruct` else chooses.
+    """
+    family, _, model = choice.partition(":")
+    cache = None if cache_path is None else TranslationCache(cache_path)
+    if family not in FOUR_BIT:
+        return Seq2SeqTranslator(model, family, cache)
+    if load_instruct is None:
+        raise UserError(f"translator: expected one that needs no language model here, found {choice!r}.")
+    return InstructTranslator(model, load_instruct, cache, four_bit=FOUR_BIT[family])
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
+def _world_size() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _wait_for_all() -> None:
+    from accelerate import PartialState
+
+    PartialState().wait_for_everyone()

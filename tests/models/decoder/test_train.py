@@ -1,0 +1,413 @@
+"""Training a decoder: the rows of a step, the loss, memory, stopping, and going on after a kill."""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_decoders import FAMILIES, build_tiny, toy_pairs, toy_settings
+
+from competition_utils.errors import UserError
+from competition_utils.models.decoder import micro_batch
+from competition_utils.models.decoder import train as decoder_train
+from competition_utils.models.decoder.fit import open_decoder, plan_stages
+from competition_utils.models.decoder.micro_batch import Fit, candidates, largest_that_fits
+from competition_utils.models.decoder.model import DecoderModel
+from competition_utils.models.decoder.rows import (
+    Collator,
+    EffectiveBatches,
+    Labelled,
+    check_labels,
+    row_weights,
+    training_table,
+)
+from competition_utils.models.decoder.settings import DecoderSettings
+from competition_utils.models.decoder.train import (
+    best_f1,
+    last_whole_checkpoint,
+    pair_loss,
+    validation_figures,
+)
+from competition_utils.models.scoring.remember import remembered
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    return {family: build_tiny(tmp_path_factory.mktemp(family), family) for family in FAMILIES}
+
+
+def fit(model, work_dir, train=None, valid=None, seed=0, **others):
+    """A short fit; gives the model and its report."""
+    decoder = DecoderModel(toy_settings(model, **{"epochs": 1, "evaluate_every": 4} | others))
+    train, valid = (
+        (toy_pairs(128) if train is None else train),
+        (toy_pairs(32, 1) if valid is None else valid),
+    )
+    return decoder, decoder.fit(train, valid, work_dir=Path(work_dir), seed=seed)
+
+
+def losses(report):
+    return [row["loss"] for row in report.history if "loss" in row]
+
+
+# The rows of a step
+
+
+@given(
+    rows=st.integers(1, 300),
+    size=st.integers(1, 40),
+    grouped=st.booleans(),
+    seed=st.integers(0, 5),
+)
+def test_every_row_comes_at_least_once_an_epoch_and_steps_are_full(rows, size, grouped, seed):
+    order = list(EffectiveBatches(np.arange(rows) % 7 + 1, size, grouped=grouped, seed=seed))
+    assert len(order) % size == 0 and len(order) - rows < size
+    assert set(order) == set(range(rows))
+
+
+def test_grouped_batches_hold_rows_of_like_length():
+    lengths = np.random.default_rng(0).integers(10, 200, 4096)
+
+    def padding(grouped):
+        batches = lengths[list(EffectiveBatches(lengths, 16, grouped=grouped, seed=0))].reshape(-1, 16)
+        return 1 - batches.sum() / (batches.max(axis=1).sum() * 16)
+
+    assert padding(grouped=True) < 0.03 < 0.3 < padding(grouped=False)
+
+
+def test_epochs_differ_and_the_same_epoch_comes_again():
+    def order(epoch):
+        return list(EffectiveBatches(np.ones(64), 8, grouped=True, seed=3, epoch=lambda: epoch))
+
+    assert order(0) != order(1)
+    assert order(1) == order(1)
+
+
+def test_labels_are_on_the_label_word_alone():
+    data = Labelled([[5, 6, 7], [8, 9]], np.array([1, 0]), np.ones(2), np.array(["QI", "QI"]))
+    table = training_table(data, label_ids=(3, 4))
+    assert table["input_ids"][:] == [[5, 6, 7, 4], [8, 9, 3]]
+    assert table["labels"][:] == [[-100, -100, -100, 4], [-100, -100, 3]]
+
+
+@pytest.mark.parametrize("labels", [[[-100, -100]], [[-100, 4], [-100, -100]], [[4, 4]], [[4, -100]], []])
+def test_rows_without_exactly_one_label_at_their_end_are_refused_before_training(labels):
+    table = Dataset.from_dict({"labels": labels}) if labels else training_empty()
+    with pytest.raises(UserError, match="label"):
+        check_labels(table)
+
+
+def training_empty():
+    return Dataset.from_dict({"labels": [[1]]}).select([])
+
+
+def test_collator_gives_classes_and_weights_and_takes_the_label_word_off():
+    rows = [
+        {"input_ids": [5, 6, 4], "labels": [-100, -100, 4], "weight": 2.0},
+        {"input_ids": [7, 3], "labels": [-100, 3], "weight": 0.5},
+    ]
+    batch = Collator(positive_id=4, pad_id=0, padding_free=False)(rows)
+    assert batch["input_ids"].tolist() == [[5, 6], [7, 0]]
+    assert batch["attention_mask"].tolist() == [[1, 1], [1, 0]]
+    assert batch["label_positions"].tolist() == [1, 2]
+    assert batch["classes"].tolist() == [1, 0]
+    assert batch["weights"].tolist() == [2.0, 0.5]
+
+
+def test_padding_free_batches_start_positions_anew():
+    rows = [{"input_ids": ids, "labels": [-100], "weight": 1.0} for ids in ([5, 6, 4], [7, 8, 9, 3])]
+    batch = Collator(positive_id=4, pad_id=0, padding_free=True)(rows)
+    assert batch["input_ids"].tolist() == [[5, 6, 7, 8, 9]]
+    assert batch["position_ids"].tolist() == [[0, 1, 0, 1, 2]]
+    assert batch["label_positions"].tolist() == [1, 4]
+    assert "attention_mask" not in batch
+
+
+# Weights, loss, figures
+
+
+@settings(deadline=None)
+@given(
+    labels=st.lists(st.integers(0, 1), min_size=2, max_size=50),
+    wish=st.sampled_from(["none", "balanced", (1, 3)]),
+)
+def test_weights_have_a_mean_of_one(labels, wish):
+    weights = row_weights(np.array(labels), np.linspace(0.5, 2, len(labels)), wish)
+    assert weights.mean() == pytest.approx(1, rel=1e-5)
+
+
+def test_balanced_classes_weigh_the_same_in_total():
+    labels = np.array([0, 1, 1, 1])
+    weights = row_weights(labels, np.ones(4), "balanced")
+    assert weights[labels == 0].sum() == pytest.approx(weights[labels == 1].sum())
+
+
+def test_loss_is_the_weighted_cross_entropy_between_the_two_words():
+    def model(**inputs):
+        return {"logits": torch.tensor([[0.0, math.log(3)], [0.0, math.log(3)]])}  # P(positive) = 3/4
+
+    batch = {"classes": torch.tensor([1, 0]), "weights": torch.tensor([1.0, 0.5])}
+    expected = (-math.log(0.75) - 0.5 * math.log(0.25)) / 2
+    assert pair_loss(model, batch, label_smoothing=0.0).item() == pytest.approx(expected)
+    smoothed = (-0.9 * math.log(0.75) - 0.1 * math.log(0.25)) - 0.5 * (0.9 * math.log(0.25) + 0.1 * math.log(0.75))
+    assert pair_loss(model, batch, label_smoothing=0.2).item() == pytest.approx(smoothed / 2)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.1, 0.4, 0.5, 0.9])), min_size=1, max_size=12))
+def test_best_f1_is_the_best_over_every_threshold(rows):
+    labels, scores = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+
+    def f1(threshold):
+        said = scores >= threshold
+        hits = (said & (labels == 1)).sum()
+        return 2 * hits / (said.sum() + labels.sum()) if hits else 0.0
+
+    assert best_f1(labels, scores) == pytest.approx(max(f1(threshold) for threshold in scores))
+
+
+def test_two_tasks_count_the_same_each_with_its_own_threshold():
+    data = Labelled([[]] * 4, np.array([0, 1, 0, 1]), np.ones(4), np.array(["QC", "QC", "QI", "QI"]))
+    assert validation_figures(np.array([0.1, 0.2, 0.7, 0.8]), data)["f1"] == 1.0
+
+
+# Memory
+
+
+def test_micro_batches_are_divisors_and_checkpointing_comes_after_comfortable_sizes():
+    assert candidates(16, "auto", "auto") == [
+        Fit(16, False),
+        Fit(8, False),
+        *[Fit(size, True) for size in (16, 8, 4, 2, 1)],
+    ]
+
+
+def test_a_given_micro_batch_is_tried_without_checkpointing_first():
+    assert candidates(16, 4, "auto") == [Fit(4, False), Fit(4, True)]
+
+
+def test_the_largest_step_that_does_not_run_out_of_memory_is_taken():
+    tried = []
+
+    def step(choice):
+        tried.append(choice)
+        if choice.micro_batch > 4:
+            raise torch.OutOfMemoryError("out of memory")
+
+    assert largest_that_fits(candidates(16, "auto", True), step) == Fit(4, True)
+    assert [choice.micro_batch for choice in tried] == [16, 8, 4]
+
+
+def test_no_step_that_fits_is_an_error_that_says_what_to_do():
+    def step(choice):
+        raise torch.OutOfMemoryError("out of memory")
+
+    with pytest.raises(UserError, match="four_bit"):
+        largest_that_fits([Fit(1, True)], step)
+
+
+def test_what_was_found_by_trying_is_remembered_for_the_same_facts(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    finds = []
+
+    def find():
+        finds.append(1)
+        return {"micro_batch": 8}
+
+    facts = {"gpu": "one", "model": "tiny"}
+    assert remembered(facts, find) == remembered(facts, find) == {"micro_batch": 8}
+    assert len(finds) == 1
+    remembered(facts | {"gpu": "another"}, find)
+    assert len(finds) == 2
+
+
+def test_a_cpu_takes_a_fixed_size(models):
+    config = DecoderSettings.read(toy_settings(models["qwen2"], effective_batch=64))
+    choice = SimpleNamespace(device="cpu")
+    chosen = decoder_train.choose_micro_batch(None, config, choice, None, 0)
+    assert chosen == Fit(micro_batch.CPU_MICRO_BATCH, False)
+
+
+def test_loss_does_not_depend_on_the_micro_batch_checkpointing_or_padding(models, tmp_path):
+    whole = losses(fit(models["qwen2"], tmp_path / "whole", micro_batch=16)[1])
+    for name, others in {
+        "quarters": {"micro_batch": 4},
+        "checkpointing": {"micro_batch": 16, "gradient_checkpointing": True},
+        "padding_free": {"micro_batch": 16, "batching": "padding_free"},
+    }.items():
+        assert losses(fit(models["qwen2"], tmp_path / name, **others)[1]) == pytest.approx(whole, abs=2e-3), name
+
+
+def test_padding_free_batches_are_refused_with_unsloth(models):
+    config = DecoderSettings.read(toy_settings(models["qwen2"], batching="padding_free"))
+    decoder = SimpleNamespace(model=None, choice=SimpleNamespace(backend="unsloth"))
+    with pytest.raises(UserError, match="grouped"):
+        decoder_train.make_trainer(decoder, config, train=None, valid=None, epochs=1, folder=Path(), seed=0)
+
+
+# Going on
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+def kill_at(monkeypatch, step):
+    """Let every training die right after an optimizer step, before what would follow it."""
+    original = decoder_train.Watch.on_step_end
+
+    def on_step_end(self, args, state, control, **others):
+        if state.global_step == step:
+            raise Killed
+        return original(self, args, state, control, **others)
+
+    monkeypatch.setattr(decoder_train.Watch, "on_step_end", on_step_end)
+
+
+@pytest.mark.parametrize(("family", "objective"), [("gemma3", "head"), ("qwen2", "label_token")])
+def test_a_killed_training_goes_on_to_the_same_losses_and_scores(models, tmp_path, monkeypatch, family, objective):
+    same = {"objective": objective, "epochs": 2, "lora_dropout": 0.1, "evaluate_every": 3}
+    unbroken, expected = fit(models[family], tmp_path / "unbroken", **same)
+    with monkeypatch.context() as patched:
+        kill_at(patched, step=14)  # in the second epoch, two steps after a checkpoint
+        with pytest.raises(Killed):
+            fit(models[family], tmp_path / "killed", **same)
+    resumed, report = fit(models[family], tmp_path / "killed", **same)
+    assert losses(report) == pytest.approx(losses(expected), abs=1e-6)
+    valid = toy_pairs(32, 1)
+    np.testing.assert_allclose(resumed.score(valid), unbroken.score(valid), atol=1e-6)
+
+
+def test_a_finished_fit_is_not_trained_again(models, tmp_path, monkeypatch):
+    first, expected = fit(models["qwen2"], tmp_path)
+    monkeypatch.setattr(decoder_train, "train_stage", None)
+    again, report = fit(models["qwen2"], tmp_path)
+    assert report.history == expected.history
+    np.testing.assert_array_equal(again.score(toy_pairs(8)), first.score(toy_pairs(8)))
+
+
+def test_other_arguments_start_anew(models, tmp_path):
+    _, first = fit(models["qwen2"], tmp_path)
+    _, other = fit(models["qwen2"], tmp_path, seed=1)
+    assert losses(first) != losses(other)
+
+
+def test_half_a_checkpoint_is_passed_over_and_removed(tmp_path):
+    for step in (4, 8, 12):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    (tmp_path / "checkpoint-8" / decoder_train.WHOLE).touch()
+    assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-8")
+    assert not (tmp_path / "checkpoint-12").exists()
+
+
+def test_training_stops_early_and_ends_with_its_best(models, tmp_path):
+    wrong = toy_pairs(32, 1)
+    wrong["label"] = 1 - wrong["label"]  # the better it learns, the worse it gets
+    _, report = fit(models["qwen2"], tmp_path, valid=wrong, epochs=20, evaluate_every=4, patience=2)
+    seen = [row["valid_f1"] for row in report.history if "valid_f1" in row]
+    assert len(seen) - 1 - int(np.argmax(seen)) == 2
+    assert report.history[-1]["step"] < 160
+
+
+# Stages
+
+
+def test_single_training_refuses_rows_of_two_tasks():
+    both = toy_pairs(8).assign(task=["QC", "QI"] * 4)
+    with pytest.raises(UserError, match="two_stage"):
+        plan_stages(DecoderSettings.read({"model": "x"}), both, both[both["task"] == "QC"])
+
+
+def test_two_stages_train_on_the_other_task_first():
+    both = toy_pairs(6).assign(task=["QC", "QI", "QI"] * 2)
+    config = DecoderSettings.read({"model": "x", "training": "two_stage", "first_stage_epochs": 0.5})
+    first, second = plan_stages(config, both, both[both["task"] == "QC"])
+    assert first.rows.tolist() == [False, True, True] * 2 and not first.evaluates and first.epochs == 0.5
+    assert second.rows.tolist() == [True, False, False] * 2 and second.evaluates
+
+
+def test_two_stages_without_the_other_task_are_refused():
+    config = DecoderSettings.read({"model": "x", "training": "two_stage"})
+    with pytest.raises(UserError, match="two_stage"):
+        plan_stages(config, toy_pairs(8), toy_pairs(8))
+
+
+def test_two_stages_are_trained_and_numbered_and_the_first_helps(models, tmp_path):
+    both = _both_tasks(256)
+    valid = toy_pairs(32, 1, task="QC")
+    few = both[(both["task"] == "QI") | (both.index < 64)]
+    alone = fit(models["qwen2"], tmp_path / "alone", train=few[few["task"] == "QC"], valid=valid)[1]
+    two = fit(models["qwen2"], tmp_path / "two", train=few, valid=valid, training="two_stage", first_stage_epochs=3)[1]
+    assert {row["stage"] for row in two.history} == {1, 2}
+    assert two.history[-1]["valid_f1"] > alone.history[-1]["valid_f1"]
+
+
+def test_joint_training_serves_both_tasks(models, tmp_path):
+    decoder, _ = fit(
+        models["qwen2"],
+        tmp_path,
+        train=_both_tasks(384),
+        valid=_both_tasks(64, 1),
+        training="joint",
+        epochs=3,
+    )
+    for task in ("QC", "QI"):
+        pairs = toy_pairs(64, 2, task=task)
+        assert best_f1(pairs["label"].to_numpy(), decoder.score(pairs)) >= 0.95
+
+
+def _both_tasks(rows, seed=0):
+    return toy_pairs(rows, seed).assign(task=np.where(np.arange(rows) % 2, "QI", "QC"))
+
+
+def test_start_from_goes_on_with_another_fits_adapter(models, tmp_path):
+    first, _ = fit(models["qwen2"], tmp_path / "first", epochs=3)
+    expected = first.score(toy_pairs(16))
+    still = {"start_from": str(tmp_path / "first" / "fitted"), "learning_rate": 1e-8}
+    second, _ = fit(models["qwen2"], tmp_path / "second", **still)
+    np.testing.assert_allclose(second.score(toy_pairs(16)), expected, atol=1e-4)
+
+
+def test_start_from_another_rank_is_refused(models, tmp_path):
+    fit(models["qwen2"], tmp_path / "first")
+    with pytest.raises(UserError, match="lora_rank: 16"):
+        fit(models["qwen2"], tmp_path / "second", start_from=str(tmp_path / "first" / "fitted"), lora_rank=8)
+
+
+# What is trained
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_before_training_both_objectives_give_what_the_prompt_already_points_at(models, family):
+    decoders = [
+        open_decoder(DecoderSettings.read(toy_settings(models[family], objective=objective)), str(models[family]))
+        for objective in ("label_token", "head")
+    ]
+    prompt = torch.tensor([decoders[0].writer.write(toy_pairs(1)).ids[0]])
+    last = torch.tensor([prompt.shape[1] - 1])
+    full = decoders[0].model(input_ids=prompt).logits[0, -1][list(decoders[0].writer.label_words.ids)]
+    for decoder in decoders:
+        logits = decoder.model(input_ids=prompt, label_positions=last)["logits"][0]
+        torch.testing.assert_close(logits, full, atol=1e-5, rtol=1e-5)
+
+
+def test_only_a_heads_label_rows_are_trained(models):
+    def trained(objective):
+        config = DecoderSettings.read(toy_settings(models["qwen2"], objective=objective))
+        model = open_decoder(config, str(models["qwen2"])).model
+        return {
+            name.split(".")[-1] for name, one in model.named_parameters() if one.requires_grad and "lora" not in name
+        }
+
+    assert trained("label_token") == set()
+    assert trained("head") == {"label_rows"}
+
+
+def test_metrics_go_to_trackio_on_this_machine(models, tmp_path, monkeypatch):
+    monkeypatch.setattr("trackio.sqlite_storage.TRACKIO_DIR", tmp_path / "trackio")
+    fit(models["qwen2"], tmp_path / "fit", trackers=["trackio"])
+    assert list((tmp_path / "trackio").glob("*.db"))
