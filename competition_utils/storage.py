@@ -90,8 +90,8 @@ def write_parquet(path: Path | str, table: pd.DataFrame) -> None:
 
 
 def read_parquet(path: Path | str, need: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a parquet file that has the columns `need`. Raises DamagedFile for anything else, a changed byte included."""
-    with Path(path).open("rb") as stream:  # opened here, so that a folder or a missing file is an OSError with its name
+    """Read a parquet file that has the columns `need`. Raises DamagedFile for anything else, and for changed bytes."""
+    with Path(path).open("rb") as stream:  # a missing file or a folder is an OSError with its name
         try:
             table = pd.read_parquet(stream, page_checksum_verification=True)
         except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:

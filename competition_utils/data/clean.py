@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from competition_utils.data.columns import over_unique
+from competition_utils.data.columns import over_unique, text_array
 from competition_utils.errors import UserError
 from competition_utils.tasks import QC, Task
 
@@ -180,7 +180,7 @@ def _is_for(rule: Rule, field: str, task: Task) -> bool:
 def _clean_column(column: pd.Series, rules: list[Rule]) -> tuple[pd.Series, pd.DataFrame]:
     codes, unique = pd.factorize(column.fillna(""))
     rows_of = np.bincount(codes, minlength=len(unique))
-    texts = pa.array(unique, pa.large_string())
+    texts = text_array(unique)
     touched = {rule.name: np.zeros(len(texts), dtype=bool) for rule in rules}
     plain = pc.match_substring_regex(texts, _PLAIN_TEXT).to_numpy(zero_copy_only=False)
     open_texts = np.flatnonzero(~plain)
@@ -243,7 +243,7 @@ def split_levels(paths: pd.Series) -> pd.Series:
     levels with "," gives the path again.
     """
     codes, unique = pd.factorize(paths)
-    split = pc.split_pattern(_hide_inner_commas(pa.array(unique, pa.large_string())), ",")
+    split = pc.split_pattern(_hide_inner_commas(text_array(unique)), ",")
     levels = np.empty(len(unique), dtype=object)
     for place, names in enumerate(split.to_pylist()):
         levels[place] = tuple(name.replace(_INNER_COMMA, ",") for name in names) if names != [""] else ()

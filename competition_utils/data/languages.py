@@ -11,6 +11,7 @@ evidence to call a tag wrong.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,10 +21,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from competition_utils.data.columns import text_array
 from competition_utils.data.lexicon import load_lexicon
 from competition_utils.data.word_evidence import word_evidence
+from competition_utils.errors import DamagedFile
 from competition_utils.progress import progress
-from competition_utils.storage import write_parquet
+from competition_utils.storage import read_parquet, write_parquet
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def language_name(code: str) -> str:
 def scripts_of(texts: pd.Series) -> pd.DataFrame:
     """Letters of each script in each text: int columns as in SCRIPTS, the index of `texts`."""
     codes, unique = pd.factorize(texts)
-    counts = _count_scripts(pa.array(unique, pa.large_string()))
+    counts = _count_scripts(text_array(unique))
     return pd.DataFrame(counts[codes], columns=list(SCRIPTS), index=texts.index)
 
 
@@ -120,20 +123,28 @@ def detect(
     (0–1, the probability of that language; 0 for "und"), with the index of `texts`. With `tags`, the words of
     the other texts under each tag are evidence; with `tag_prior` the row's own tag counts too, which answers
     "does the tag fit the text?". Give all splits of a task at once: more words make better evidence. Results
-    are kept in `cache_dir` under the hash of what they were made from.
+    are cached in `cache_dir` under the hash of what they were made from.
     """
     tag_column = pd.Series("", index=texts.index, dtype="str") if tags is None else tags
     pairs = pd.DataFrame({"text": texts.array, "tag": tag_column.array})
     different = pairs.drop_duplicates().sort_values(["text", "tag"], ignore_index=True)
-    kept = Path(cache_dir) / f"languages_{_content_hash(different, tag_prior)}.parquet" if cache_dir else None
-    if kept is not None and kept.is_file():
-        found = pd.read_parquet(kept)
-    else:
+    cached = Path(cache_dir) / f"languages_{_content_hash(different, tag_prior)}.parquet" if cache_dir else None
+    found = None if cached is None else _read_cached(cached)
+    if found is None:
         found = _detect_different(different, tag_prior=tag_prior)
-        if kept is not None:
-            write_parquet(kept, found)
+        if cached is not None:
+            write_parquet(cached, found)
     result = pairs.merge(different.join(found), on=["text", "tag"], how="left", validate="many_to_one")
     return result[["text_language", "language_confidence"]].set_index(texts.index)
+
+
+def _read_cached(path: Path) -> pd.DataFrame | None:
+    """An earlier result; None where there is none, or (with a warning) where its file is damaged."""
+    try:
+        return read_parquet(path, need=["text_language", "language_confidence"]) if path.is_file() else None
+    except DamagedFile as error:
+        warnings.warn(f"language detection runs again: {error}", stacklevel=3)
+        return None
 
 
 def mis_tagged(table: pd.DataFrame) -> pd.Series:
@@ -155,7 +166,7 @@ def _content_hash(pairs: pd.DataFrame, tag_prior: bool) -> str:
 def _detect_different(pairs: pd.DataFrame, *, tag_prior: bool) -> pd.DataFrame:
     """`text_language, language_confidence` of different pairs of `text, tag`."""
     place, unique = pd.factorize(pairs["text"])
-    texts = pa.array(unique, pa.large_string())
+    texts = text_array(unique)
     tagged = np.zeros((len(unique), len(LANGUAGES)))
     tag_code = pd.Index(list(LANGUAGES)).get_indexer(pairs["tag"])
     tagged[place[tag_code >= 0], tag_code[tag_code >= 0]] = 1
@@ -214,7 +225,7 @@ def _lexicon_texts() -> tuple[pa.Array, np.ndarray]:
     english = pd.DataFrame({"text": pairs.loc[pairs["source_lang"] == "en", "source_text"].unique(), "tag": "en"})
     phrases = pd.concat([foreign, english])
     tagged = phrases["tag"].to_numpy()[:, None] == np.array(list(LANGUAGES))[None, :]
-    return pa.array(phrases["text"].to_numpy(object), pa.large_string()), tagged.astype(np.float64)
+    return text_array(phrases["text"]), tagged.astype(np.float64)
 
 
 def _log_prior(tags: pd.Series) -> np.ndarray:

@@ -15,6 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from competition_utils.data.columns import text_array
+
 # A word that no query of a language holds counts as this many, so that it does not rule the language out.
 _UNSEEN_QUERIES = 0.05
 # A word is of no language when this many queries hold it and no language has this share of its rate.
@@ -47,7 +49,7 @@ def text_words(texts: pa.Array) -> pd.DataFrame:
     letters or more."""
     words = pc.split_pattern_regex(pc.utf8_lower(texts), r"[^\p{L}\p{M}\p{N}]+")
     pairs = pd.DataFrame({"text": pc.list_parent_indices(words), "word": pc.list_flatten(words).to_pandas()})
-    is_word = pc.match_substring_regex(pa.array(pairs["word"], pa.large_string()), r"^[\p{L}\p{M}]{2,}$")
+    is_word = pc.match_substring_regex(text_array(pairs["word"]), r"^[\p{L}\p{M}]{2,}$")
     return pairs[is_word.to_numpy(zero_copy_only=False)].drop_duplicates(ignore_index=True)
 
 
@@ -74,7 +76,7 @@ def word_evidence(texts: pa.Array, tagged: np.ndarray) -> WordEvidence:
 
 
 def _is_neutral(by_word: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Words that all languages use alike (led, kit, a made-up brand): often seen, at home nowhere."""
+    """Words that all languages use alike (led, kit, a made-up brand): often seen, in no language above all."""
     rate = by_word / np.maximum(queries, 1)
     top_share = rate.max(axis=1) / np.maximum(rate.sum(axis=1), 1e-12)
     return (by_word.sum(axis=1) >= _NEUTRAL_QUERIES) & (top_share < _NEUTRAL_SHARE)

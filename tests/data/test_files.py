@@ -244,9 +244,9 @@ def test_a_null_title_is_kept_as_missing_and_counted(tmp_path):
 def test_further_fields_are_kept_and_told(tmp_path):
     lines = [line(row(1, price=2, shop="a")), line(row(2, price=None)), line(row(3, price=4, shop="nan"))]
     report = inspect_file(file_of(tmp_path, *lines), QC)
-    assert report.table["price"].to_list() == [2, pd.NA, 4]
-    assert report.table["shop"].fillna("(none)").tolist() == ["a", "(none)", "nan"]
-    assert "further fields (kept): price, shop" in report.notes
+    assert report.table["extra_price"].to_list() == [2, pd.NA, 4]
+    assert report.table["extra_shop"].fillna("(none)").tolist() == ["a", "(none)", "nan"]
+    assert "further fields (kept as extra_NAME): price, shop" in report.notes
 
 
 def test_a_million_character_query_is_kept_and_its_line_named(tmp_path):
