@@ -14,7 +14,7 @@ PACKAGE = Path(competition_utils.__file__).parent
 # A package imports only from those before it (docs/ARCHITECTURE.md).
 ORDER = (
     *("errors", "tasks", "storage", "progress", "distributed", "settings", "data", "synthetic", "eda", "models"),
-    *("translation", "augment", "decide", "submit", "plots", "runs", "cli"),
+    *("translation", "augment", "decide", "submission_check", "submit", "plots", "runs", "cli"),
 )
 MODULES = sorted(path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py"))
 MOST_LINES, MOST_FILES = 351, 17
