@@ -4,6 +4,10 @@ they are.
 
 from __future__ import annotations
 
+import gzip
+import re
+import warnings
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +16,12 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from competition_utils.errors import UserError
+from competition_utils.errors import DataError, Fault, UserError
 from competition_utils.progress import progress
 from competition_utils.storage import hash_file
 from competition_utils.translation.interface import Translation, Translator
 from competition_utils.translation.lexicon_index import QUALITY, LexiconIndex
-from competition_utils.translation.lexicon_pieces import Piece, cut_into_pieces
+from competition_utils.translation.lexicon_pieces import LONGEST_TEXT, Piece, cut_into_pieces
 from competition_utils.translation.spelling import SpellingIndex
 from competition_utils.translation.words import HEAD_FIRST, fold, function_words, unaccent, words
 
@@ -43,19 +47,11 @@ class LexiconTranslator(Translator):
 
     @classmethod
     def from_file(cls, path: Path | str) -> LexiconTranslator:
-        """Read a lexicon, tab-separated with a header, plain or `.gz`; UserError says what is wrong
-        with it.
-        """
+        """Read a lexicon, tab-separated with a header, gzipped or not; UserError says what is wrong with it."""
         path = Path(path)
         if not path.is_file():
             raise UserError(f"lexicon: expected a file {path}, found none. Give a TSV with the columns {COLUMNS}.")
-        try:
-            table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=3, on_bad_lines="error")
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-            raise UserError(f"lexicon {path}: expected tab-separated UTF-8 text, found: {error}") from None
-        if missing := [name for name in COLUMNS if name not in table]:
-            raise UserError(f"lexicon {path}: expected the columns {COLUMNS}, {missing} missing in its first line.")
-        return cls(table, model=hash_file(path)[:16])
+        return cls(_read_pairs(path), model=hash_file(path)[:16])
 
     def supports(self, source: str, target: str) -> bool:
         return (source, target) in self._pairs
@@ -69,6 +65,8 @@ class LexiconTranslator(Translator):
         were.
         """
         index = self._index(source, target)
+        if long := sum(len(text) > LONGEST_TEXT for text in texts):
+            warnings.warn(f"texts of over {LONGEST_TEXT:,} characters, left untranslated: {long:,}", stacklevel=2)
         done: dict[str, tuple[str, float]] = {}
         for text in progress(dict.fromkeys(texts), what=f"lexicon {source}→{target}", unit="texts"):
             pieces = cut_into_pieces(text, index)
@@ -99,6 +97,8 @@ class LexiconTranslator(Translator):
 
     def _share_known(self, text: str, target: str) -> float:
         """Share of a text's words that are words of `target`; a slip counts as one, a code asks nothing."""
+        if len(text) > LONGEST_TEXT:
+            return 1.0
         spelling = self._spelling(target)
         asked = [unaccent(word) for word in words(fold(text)) if not _is_code(word)]
         known = sum(spelling.knows(word) or spelling.correct(word) is not None for word in asked)
@@ -119,6 +119,32 @@ class LexiconTranslator(Translator):
                 raise UserError(f"lexicon: expected a direction it holds, found {source}→{target}.")
             self._indexes[source, target] = LexiconIndex(source, target, self._pairs[source, target])
         return self._indexes[source, target]
+
+
+def _read_pairs(path: Path) -> pd.DataFrame:
+    """The rows of a lexicon's file with COLUMNS, blank lines left out; every other line is a row or a fault."""
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise UserError(f"lexicon {path}: expected tab-separated UTF-8 text, found: {error}") from None
+    header, *rows = [line.split("\t") for line in re.split(r"\r\n|\r|\n", text)]
+    if missing := [name for name in COLUMNS if name not in header]:
+        raise UserError(f"lexicon {path}: expected the columns {COLUMNS}, {missing} missing in its first line.")
+    faults = [
+        Fault(
+            "not a lexicon row",
+            f"{path.name}:{number}",
+            f"{len(row)} cells of at most {max(map(len, row)):,} characters",
+        )
+        for number, row in enumerate(rows, 2)
+        if row != [""] and (len(row) != len(header) or max(map(len, row)) > LONGEST_TEXT)
+    ]
+    if faults:
+        expected = f"lexicon {path}: expected {len(header)} cells a line, of at most {LONGEST_TEXT:,} characters"
+        raise DataError(expected, faults, "Correct the lines named.")
+    places = [header.index(name) for name in COLUMNS]
+    return pd.DataFrame([[row[place] for place in places] for row in rows if row != [""]], columns=COLUMNS, dtype="str")
 
 
 def _turns(source: str, target: str) -> bool:

@@ -13,6 +13,8 @@ PIECE_COST = 0.1  # in words: of two ways to cover a text the one with fewer pie
 QUALITY_SHARE = 0.2  # … unless its pieces are much less sure
 LETTER_PIECE_COST = 0.5  # in characters, for scripts without blanks
 MOST_PARTS = 3
+LONGEST_TEXT = 2_000  # characters; a longer one is no query or title, and stays as it is
+LONGEST_PHRASE = 100  # words, or characters of a script without blanks, that are looked up as one
 
 
 class Piece(NamedTuple):
@@ -28,7 +30,9 @@ class Piece(NamedTuple):
 
 
 def cut_into_pieces(text: str, index: LexiconIndex) -> list[Piece]:
-    """The pieces of a text in its order; they cover all its words."""
+    """The pieces of a text in its order; they cover all its words. A text over LONGEST_TEXT is one piece, kept."""
+    if len(text) > LONGEST_TEXT:
+        return [Piece(text, text, "kept")]
     given = words(text)
     if not given:
         return []
@@ -55,7 +59,7 @@ def _cut_words(given: list[str], index: LexiconIndex) -> list[Piece]:
         sure = 1 - QUALITY_SHARE * (1 - QUALITY[found.how])
         return sure * len(index.content(folded[start:stop])) - PIECE_COST
 
-    spans = _best_cut(len(given), index.longest, match, worth)
+    spans = _best_cut(len(given), min(index.longest, LONGEST_PHRASE), match, worth)
     return [
         Piece(" ".join(given[start:stop]), found.text, found.how)
         if found
@@ -127,7 +131,7 @@ def _cut_chunk(given: str, chunk: str, index: LexiconIndex) -> list[Piece]:
         return QUALITY.get(found.how, 0.1) * (stop - start) - LETTER_PIECE_COST * (found.how != "dropped")
 
     pieces: list[Piece] = []
-    for start, stop, found in _best_cut(len(chunk), index.longest, match, worth):
+    for start, stop, found in _best_cut(len(chunk), min(index.longest, LONGEST_PHRASE), match, worth):
         if found:
             pieces.append(Piece(chunk[start:stop], found.text, found.how))
         elif pieces and pieces[-1].how == "kept":
