@@ -26,6 +26,7 @@ from competition_utils.translation.spelling import SpellingIndex
 from competition_utils.translation.words import HEAD_FIRST, fold, function_words, unaccent, words
 
 COLUMNS = ["source_lang", "source_text", "target_lang", "target_text"]
+TAB = "\t"
 LEAST_SURE = 0.6  # below it a language is not recognised by its words
 
 
@@ -128,23 +129,22 @@ def _read_pairs(path: Path) -> pd.DataFrame:
         text = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UserError(f"lexicon {path}: expected tab-separated UTF-8 text, found: {error}") from None
-    header, *rows = [line.split("\t") for line in re.split(r"\r\n|\r|\n", text)]
+    head, *lines = re.split(r"\r\n|\r|\n", text)
+    header = head.split("\t")
     if missing := [name for name in COLUMNS if name not in header]:
         raise UserError(f"lexicon {path}: expected the columns {COLUMNS}, {missing} missing in its first line.")
+    tabs, longest = len(header) - 1, len(header) * LONGEST_TEXT
     faults = [
-        Fault(
-            "not a lexicon row",
-            f"{path.name}:{number}",
-            f"{len(row)} cells of at most {max(map(len, row)):,} characters",
-        )
-        for number, row in enumerate(rows, 2)
-        if row != [""] and (len(row) != len(header) or max(map(len, row)) > LONGEST_TEXT)
+        Fault("not a lexicon row", f"{path.name}:{number}", f"{line.count(TAB) + 1} cells, {len(line):,} characters")
+        for number, line in enumerate(lines, 2)
+        if line and (line.count(TAB) != tabs or len(line) > longest)
     ]
     if faults:
         expected = f"lexicon {path}: expected {len(header)} cells a line, of at most {LONGEST_TEXT:,} characters"
         raise DataError(expected, faults, "Correct the lines named.")
-    places = [header.index(name) for name in COLUMNS]
-    return pd.DataFrame([[row[place] for place in places] for row in rows if row != [""]], columns=COLUMNS, dtype="str")
+    rows = list(filter(None, lines))
+    cells = TAB.join(rows).split(TAB) if rows else []
+    return pd.DataFrame({name: cells[header.index(name) :: len(header)] for name in COLUMNS}, dtype="str")
 
 
 def _turns(source: str, target: str) -> bool:

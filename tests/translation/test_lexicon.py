@@ -225,7 +225,7 @@ LEXICON_HEAD = b"source_lang\tsource_text\ttarget_lang\ttarget_text\n"
 WRONG_LEXICONS = {
     "too_few_cells": (LEXICON_HEAD + b"es\tRojo\ten\tred\nes\tAzul\n", r"(?s)lexicon row: 1.*:3"),
     "too_many_cells": (LEXICON_HEAD + b"es\tRojo\ten\tred\tmore\n", r"(?s)lexicon row: 1.*:2"),
-    "a_million_characters": (LEXICON_HEAD + b"es\t" + b"x" * 1_000_000 + b"\ten\tred\n", r"(?s)1,000,000 characters"),
+    "a_million_characters": (LEXICON_HEAD + b"es\t" + b"x" * 1_000_000 + b"\ten\tred\n", r"(?s)1,000,010 characters"),
     "not_utf8": (LEXICON_HEAD + b"es\tcaf\xe9\ten\tcoffee\n", "expected tab-separated UTF-8"),
     "cut_gzip": (gzip.compress(LEXICON_HEAD)[:-5], "expected tab-separated UTF-8"),
     "damaged_gzip": (gzip.compress(LEXICON_HEAD)[:12] + b"\xff" * 9, "expected tab-separated UTF-8"),
