@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -161,12 +161,13 @@ def _json_fields(lines: list[bytes]) -> Iterator[list[str]]:
 
 
 def _head(stream: BinaryIO) -> bytes:
-    zipped = stream.read(2) == b"\x1f\x8b"
-    stream.seek(0)
-    try:
-        return (gzip.GzipFile(fileobj=stream) if zipped else stream).read(HEAD)
-    except (EOFError, OSError, zlib.error):
-        return b""
+    """The first bytes of a file, unpacked as far as a cut gzip file allows."""
+    data = stream.read(HEAD)
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    with suppress(zlib.error):
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(data, HEAD)
+    return b""
 
 
 # ------------------------------------------------------------------------------------------ as text

@@ -71,7 +71,7 @@ class RelevanceModel(ABC):
     @staticmethod
     def saved_settings(folder: Path, others: Mapping[str, Any] | None) -> dict[str, Any]:
         """The settings in `model.json` with `others` laid over them."""
-        return read_json(Path(folder) / "model.json")["settings"] | dict(others or {})
+        return read_json(Path(folder) / "model.json", need=["settings"])["settings"] | dict(others or {})
 
     def save_settings(self, folder: Path) -> None:
         """Write `model.json`, which tells `load_model` the kind and the settings. Call it last in `save`."""
@@ -98,4 +98,4 @@ def load_model(folder: Path | str, others: Mapping[str, Any] | None = None) -> R
             f"model folder: expected {path}, found none. "
             "Give the folder that a fit wrote, e.g. papermill_runs/sample/finetune/QC/fold0."
         )
-    return _class_of(read_json(path)["kind"]).load(Path(folder), others)
+    return _class_of(str(read_json(path, need=["kind"])["kind"])).load(Path(folder), others)

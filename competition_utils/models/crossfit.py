@@ -12,7 +12,7 @@ import pandas as pd
 
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, load_model, new_model
-from competition_utils.storage import read_json, write_json, write_parquet
+from competition_utils.storage import read_json, read_parquet, write_json, write_parquet
 
 NO_FOLD = -1
 
@@ -60,7 +60,7 @@ def crossfit(
         if not (done / "scores.parquet").is_file():
             _fit_fold(kind, settings, tables, fold, done, work_dir / f"fold{fold}", seed + fold, other_task)
         reports.append(FitReport(**read_json(done / "fit.json")))
-        parts.append(pd.read_parquet(done / "scores.parquet"))
+        parts.append(read_parquet(done / "scores.parquet"))
     history = pd.concat(
         [pd.DataFrame(report.history).assign(fold=fold) for fold, report in zip(fit_folds, reports, strict=True)]
     )

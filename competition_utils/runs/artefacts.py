@@ -11,6 +11,7 @@ import yaml
 
 from competition_utils.errors import UserError
 from competition_utils.runs import paths
+from competition_utils.storage import read_parquet
 
 
 def find_run(name: str) -> Path:
@@ -35,7 +36,7 @@ def artefact_reader(run: Path) -> Callable[..., pd.DataFrame]:
         if not path.is_file():
             place = f"{paths.shown(run)}/{of}/{name}.parquet"  # not shown(path), which would follow a link
             raise UserError(f"expected {place}, found no such file. Run stage {of} of that run first.")
-        return pd.read_parquet(path)
+        return read_parquet(path)
 
     return read
 

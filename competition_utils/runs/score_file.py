@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from competition_utils.augment.build import open_translator
 from competition_utils.data.check import fields_of, task_of
@@ -88,7 +91,10 @@ def _read_pairs(source: Path, task: Task | None) -> tuple[pd.DataFrame, Task]:
 
 def _read_plain(source: Path, task: Task) -> tuple[pd.DataFrame, Task]:
     """Columns `query, target` (and `id, language` where given) as a table; texts stay as they are."""
-    table = pd.concat([_plain_chunk(given) for given in _chunks(source)], ignore_index=True)
+    try:
+        table = pd.concat([_plain_chunk(given) for given in _chunks(source)], ignore_index=True)
+    except (ValueError, EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException) as error:
+        raise UserError(f"input {source}: expected rows with query and target, found: {error}. Correct it.") from None
     if table.empty:
         raise UserError(f"input: expected rows with query and target, found only their names in {source}.")
     return table.assign(
@@ -99,7 +105,7 @@ def _read_plain(source: Path, task: Task) -> tuple[pd.DataFrame, Task]:
 
 
 def _chunks(source: Path) -> Iterator[pd.DataFrame]:
-    """The rows of a file, some at a time: a reader holds a row in many times the room that its text takes."""
+    """The rows of a file, some at a time: a reader needs many times the memory that a row's text takes."""
     if ".parquet" in source.suffixes:
         yield pd.read_parquet(source)
     elif ".csv" in source.suffixes:

@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import numpy as np
@@ -161,3 +162,18 @@ def test_a_setting_that_the_model_does_not_have_ends_with_status_2(model, tmp_pa
     assert "linear.d: no such setting" in capsys.readouterr().err
     assert main([*call, "-p", "d"]) == 2
     assert "expected KEY=VALUE" in capsys.readouterr().err
+
+
+DAMAGED_INPUTS = {
+    "cells_too_many.csv": b"query,target\na,b\nc,d,e,f\n",
+    "broken_quote.csv": b'query,target\na,"b\n',
+    "cut_line.jsonl": b'{"query": "a", "target": "b"}\n{"query": "a", "tar',
+    "cut.csv.gz": gzip.compress(b"query,target\n" + b"a,b\n" * 10_000)[:-20],
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED_INPUTS)
+def test_a_damaged_input_with_plain_columns_is_one_clear_error(tmp_path, name):
+    (tmp_path / name).write_bytes(DAMAGED_INPUTS[name])
+    with pytest.raises(UserError, match=r"input .*expected rows with query and target, found"):
+        score_file(tmp_path / "no_model", tmp_path / name, tmp_path / "out.csv")

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from competition_utils.errors import UserError
 from competition_utils.models.decoder.launch import has_gpu, in_launch, is_first_process
 from competition_utils.models.decoder.model import DecoderModel
 from competition_utils.models.decoder.score import add_up_shares
 from competition_utils.models.decoder.settings import DecoderSettings
-from competition_utils.storage import read_json, write_text
+from competition_utils.storage import read_json, read_parquet, write_text
 
 
 def main(job_file: str) -> int:
@@ -33,14 +32,14 @@ def main(job_file: str) -> int:
 
 def _do(job: dict[str, Any], place: Path) -> None:
     if job["do"] == "fit":
-        tables = [pd.read_parquet(place / f"{name}.parquet") for name in ("train", "valid")]
+        tables = [read_parquet(place / f"{name}.parquet") for name in ("train", "valid")]
         model = DecoderModel(job["settings"])
         _join_the_others(model.config)
         model.fit(*tables, work_dir=Path(job["work_dir"]), seed=job["seed"])
         return
     model = DecoderModel.load(Path(job["folder"]), job["settings"])
     _join_the_others(model.config)
-    scores = add_up_shares(model.score(pd.read_parquet(place / "pairs.parquet")))
+    scores = add_up_shares(model.score(read_parquet(place / "pairs.parquet")))
     if is_first_process():
         np.save(place / "scores.npy", scores, allow_pickle=False)
 
