@@ -14,8 +14,8 @@ SPLITS = ("train", "dev", "test")
 
 
 def plain_or_zipped(plain: Path) -> Path | None:
-    """The file, else its `.gz`, else whatever else bears one of the names (a folder, a link to nothing), so that
-    its reader can tell of it; None where nothing does."""
+    """The file, else its `.gz`, else whatever else has one of the names (a folder, a broken link), so that its
+    reader can name it; None where nothing does."""
     both = (plain, plain.with_name(plain.name + ".gz"))
     files = (path for path in both if path.is_file())
     others = (path for path in both if path.exists() or path.is_symlink())

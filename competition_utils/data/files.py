@@ -35,7 +35,7 @@ class DataWarning(UserWarning):
 @dataclass(frozen=True)
 class FileReport:
     """What is in a file: `table` has the rows without a fault (columns as in `read_table`), `rows` counts all
-    that could be told apart, `notes` are sentences on what was accepted though it is not as expected."""
+    rows that could be separated, `notes` are sentences on what was accepted though it is not as expected."""
 
     path: Path
     task: Task

@@ -94,7 +94,7 @@ _VERSION = 3  # a part of the cache's key: raise it when the evidence changes
 
 
 def language_name(code: str) -> str:
-    """English name of a language code; a code that nobody knows stands for itself."""
+    """English name of a language code; an unknown code is returned as it is."""
     return LANGUAGES[code].name if code in LANGUAGES else code
 
 
@@ -150,7 +150,7 @@ def _read_cached(path: Path) -> pd.DataFrame | None:
 def mis_tagged(table: pd.DataFrame) -> pd.Series:
     """bool: the text is more likely than not in another language than `language` says.
 
-    "und" and tags that nobody knows are not called wrong.
+    "und" and unknown tags are never mis-tagged.
     """
     sure = (table["language_confidence"] > 0.5) & (table["text_language"] != UNDETERMINED)
     return sure & (table["text_language"] != table["language"]) & table["language"].isin(list(LANGUAGES))

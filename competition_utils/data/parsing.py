@@ -1,4 +1,4 @@
-"""From the bytes of a file to the values in it; what they should be is the matter of `validation`.
+"""From the bytes of a file to the values in it; `validation` checks what they should be.
 
 JSON lines are read by orjson, thousands at a time; only a batch in which something is off is walked line by
 line, to name the places. orjson and not pyarrow's JSON reader, which is faster by a third but takes two
@@ -84,7 +84,7 @@ def whole_number(value: Any) -> int | None:
 
 
 def read_rows(data: bytes, name: str, task: Task) -> Iterator[Rows]:
-    """The rows of a file's bytes, in the form of `SUFFIXES` that its name tells; gzip is known by the bytes."""
+    """The rows of a file's bytes, in the format that its suffix names (`SUFFIXES`); gzip is known by the bytes."""
     data, faults = _decompress(data, name)
     suffixes = set(Path(name).suffixes)
     if ".parquet" in suffixes:
@@ -128,8 +128,8 @@ def _notes_on_bytes(data: bytes) -> list[str]:
     if b"\r" in data:
         windows = data.count(b"\r\n")
         counts = {"\\n": data.count(b"\n") - windows, "\\r\\n": windows, "\\r": data.count(b"\r") - windows}
-        told = [f"{count:,} {end}" for end, count in counts.items() if count]
-        notes.append(f"{'mixed ' if len(told) > 1 else ''}line ends (accepted): {', '.join(told)}")
+        found = [f"{count:,} {end}" for end, count in counts.items() if count]
+        notes.append(f"{'mixed ' if len(found) > 1 else ''}line ends (accepted): {', '.join(found)}")
     return notes
 
 

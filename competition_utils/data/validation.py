@@ -17,9 +17,9 @@ from competition_utils.tasks import Task
 
 LABELS = {0: 0, 1: 1, "0": 0, "1": 1, None: None, Missing.FIELD: None}
 RowFault = tuple[int, str, str]  # number of the row, kind of fault, what was found
-_CHECKED_ELSEWHERE = {Missing, dict, list}  # types with a check of their own, which the other checks let pass
+_CHECKED_ELSEWHERE = {Missing, dict, list}  # types with a check of their own, which the other checks skip
 
-# kind of fault → what it means. Rows with a fault of these kinds can be left out of a run that says so.
+# kind of fault → what it means. Rows with a fault of these kinds are left out where the config allows the kind.
 ROW_FAULTS = {
     "not JSON": "a line that is not one JSON object",
     "not CSV": "a record with more or fewer cells than the header, or with broken quotes",
@@ -47,7 +47,7 @@ class FaultyRow(NamedTuple):
 
 @dataclass
 class Batch:
-    """Rows without a fault as a typed table, the places they stand at, further fields, what was noticed."""
+    """Rows without a fault as a typed table, their line numbers, further fields, and notes."""
 
     table: pa.Table
     places: np.ndarray

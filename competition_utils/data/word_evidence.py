@@ -39,7 +39,7 @@ class WordEvidence:
 
 @cache
 def brands() -> frozenset[str]:
-    """Names of brands and series that tell nothing about the language of a query."""
+    """Names of brands and series, which are no evidence of the language of a query."""
     lines = files("competition_utils.data").joinpath("brands.txt").read_text(encoding="utf-8").splitlines()
     return frozenset(line for line in lines if line and not line.startswith("#"))
 

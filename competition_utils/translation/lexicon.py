@@ -97,7 +97,7 @@ class LexiconTranslator(Translator):
         return guesses
 
     def _share_known(self, text: str, target: str) -> float:
-        """Share of a text's words that are words of `target`; a slip counts as one, a code asks nothing."""
+        """Share of a text's words that are words of `target`; a misspelt one counts, a code is not counted."""
         if len(text) > LONGEST_TEXT:
             return 1.0
         spelling = self._spelling(target)

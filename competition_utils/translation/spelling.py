@@ -1,4 +1,4 @@
-"""Words with one slip of the finger: which known word was meant."""
+"""Misspelt words: the known word within one edit."""
 
 from __future__ import annotations
 
