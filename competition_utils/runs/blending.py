@@ -6,11 +6,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from competition_utils import paths
 from competition_utils.decide.blend import Blend, align, blend
 from competition_utils.decide.labelled import join_scores
 from competition_utils.decide.resample import query_groups
 from competition_utils.errors import UserError
-from competition_utils.runs import paths
 from competition_utils.runs.artefacts import artefact_reader
 from competition_utils.storage import appears_whole, write_json, write_parquet
 

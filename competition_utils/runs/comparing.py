@@ -16,8 +16,8 @@ from competition_utils.decide.compare import (
     compare_predictions,
 )
 from competition_utils.errors import UserError
+from competition_utils.paths import project_root
 from competition_utils.runs.artefacts import artefact_reader
-from competition_utils.runs.paths import project_root
 from competition_utils.storage import appears_whole
 
 

@@ -18,7 +18,7 @@ from competition_utils.data.files import read_table
 from competition_utils.errors import UserError
 from competition_utils.models.base import load_model
 from competition_utils.models.scoring.cache import ScoreCache, model_hash, own_share, score_cached
-from competition_utils.runs.paths import project_root
+from competition_utils.paths import project_root
 from competition_utils.storage import appears_whole, write_parquet
 from competition_utils.tasks import QI, TASKS, Task
 from competition_utils.translation.interface import translate_table
