@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.settings.schema import LinearSettings, Section
-from competition_utils.storage import appears_whole
+from competition_utils.storage import atomic_write
 
 HASH_BITS = 20
 CHUNK_ROWS = 20_000
@@ -97,7 +97,7 @@ class LinearModel(RelevanceModel):
         return 1 / (1 + np.exp(-logits))
 
     def save(self, folder: Path) -> None:
-        with appears_whole(folder / "weights.npz") as beside, beside.open("wb") as stream:
+        with atomic_write(folder / "weights.npz") as beside, beside.open("wb") as stream:
             np.savez_compressed(stream, weights=self.weights, bias=self.bias, **self.idf)
         self.save_settings(folder)
 

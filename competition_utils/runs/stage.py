@@ -30,7 +30,7 @@ from competition_utils.runs.parameters import code_hash, read_parameters
 from competition_utils.settings.faults import checked
 from competition_utils.settings.schema import RunSettings
 from competition_utils.storage import (
-    appears_whole,
+    atomic_write,
     hash_file,
     hash_json,
     read_json,
@@ -123,7 +123,7 @@ class Stage:
 
     def save_figure(self, name: str, figure: Figure) -> Figure:
         """Write `<stage>/figures/<name>.png` and give the figure back, so that the cell shows it."""
-        with appears_whole(self.path(f"figures/{name}.png")) as beside:
+        with atomic_write(self.path(f"figures/{name}.png")) as beside:
             figure.savefig(beside, format="png", dpi=FIGURE_DPI, bbox_inches="tight")
         _show_figures_in_notebooks()
         return figure

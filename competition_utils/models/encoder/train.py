@@ -19,7 +19,7 @@ from competition_utils.models.base import FitReport
 from competition_utils.models.scoring.batching import shuffled_batches
 from competition_utils.progress import progress
 from competition_utils.settings.schema import EncoderSettings
-from competition_utils.storage import appears_whole
+from competition_utils.storage import atomic_write
 
 CHECKPOINT_SECONDS = 60
 
@@ -88,7 +88,7 @@ class _Checkpoint:
             tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
         tensors["random"] = torch.get_rng_state()
         progress_made = {"step": step, "losses": losses, "report": report.as_dict()}
-        with appears_whole(self.path) as beside:
+        with atomic_write(self.path) as beside:
             save_file(tensors, beside, metadata={"progress": json.dumps(progress_made)})
         self.written = time.monotonic()
 
