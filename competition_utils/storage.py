@@ -23,7 +23,7 @@ _TODO = "Delete it and run what wrote it again."
 
 
 @contextmanager
-def appears_whole(path: Path | str) -> Iterator[Path]:
+def atomic_write(path: Path | str) -> Iterator[Path]:
     """Give a path beside `path` to write to; it replaces `path` only when the block ends without an error.
 
     Raises DiskFull, with the folder and the free space, where the disk is full.
@@ -52,7 +52,7 @@ def _disk_full(path: Path, beside: Path) -> DiskFull:
 
 def write_text(path: Path | str, text: str) -> None:
     """Write UTF-8 text with `\\n` line ends, whole or not at all."""
-    with appears_whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_bytes(text.encode("utf-8"))
 
 
@@ -85,7 +85,7 @@ def read_json(path: Path | str, need: Sequence[str] = ()) -> Any:
 
 def write_parquet(path: Path | str, table: pd.DataFrame) -> None:
     """Write a table without its index, whole or not at all, with checksums that `read_parquet` verifies."""
-    with appears_whole(path) as beside:
+    with atomic_write(path) as beside:
         table.to_parquet(beside, index=False, write_page_checksum=True)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from competition_utils.errors import DamagedFile, DiskFull, UserError, printable
-from competition_utils.storage import appears_whole, read_json, read_parquet, write_json, write_parquet, write_text
+from competition_utils.storage import atomic_write, read_json, read_parquet, write_json, write_parquet, write_text
 
 TABLE = pd.DataFrame({"id": range(500), "text": [f"text number {n}" for n in range(500)]})
 
@@ -51,14 +51,14 @@ def test_full_disk_under_a_parquet_writer_is_the_same_message(small_disk):
     "error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("I/O error: No space left on device")]
 )
 def test_full_disk_told_by_any_library_is_one_message(tmp_path, error):
-    with pytest.raises(DiskFull, match=f"^{tmp_path}"), appears_whole(tmp_path / "new" / "weights") as beside:
+    with pytest.raises(DiskFull, match=f"^{tmp_path}"), atomic_write(tmp_path / "new" / "weights") as beside:
         beside.write_bytes(b"half")
         raise error
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_other_errors_while_writing_stay_as_they_are(tmp_path):
-    with pytest.raises(ZeroDivisionError), appears_whole(tmp_path / "a"):
+    with pytest.raises(ZeroDivisionError), atomic_write(tmp_path / "a"):
         1 / 0  # noqa: B018
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from competition_utils.models.base import RelevanceModel, new_model
 from competition_utils.models.decoder import load as decoder_load
-from competition_utils.models.decoder.settings import DecoderSettings
+from competition_utils.settings.schema import DecoderSettings
 
 JUDGE = "linear"
 
@@ -25,7 +25,9 @@ def load_instruct(name: str, four_bit: bool | str) -> tuple[Any, Any]:
     where there is no such model, or it cannot be had in 4-bit.
     """
     # Not through Unsloth: it patches training and its own way of scoring, and gains little for short answers.
-    settings = DecoderSettings.read({"model": name, "four_bit": four_bit, "backend": "transformers"})
+    settings = DecoderSettings.model_validate(
+        {"model_name_or_path": name, "load_in_4bit": four_bit, "backend": "transformers"}
+    )
     choice = decoder_load.prepare(settings)
     print(f"{name}: {choice}.")
     return decoder_load.load_tokenizer(name), decoder_load.load_base(name, choice)

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from competition_utils.runs.paths import shown, submission_folder
+    from competition_utils.paths import shown, submission_folder
     from competition_utils.runs.runner import export_run, find_run
     from competition_utils.submit import neutralise_formulas
 
