@@ -1,6 +1,6 @@
 # make run    set up if need be, then the main job on the built-in sample; a second `make run` goes on where it ended
 # make test   all tests          make lint   ruff          make lab   JupyterLab on the notebooks
-# make soak   the tests that take thousands of examples, under an hour
+# make soak   tests over generated input with thirty times the examples, and those that take minutes
 # make gpu-check   on a CUDA machine: its tests and benchmarks, figures into gpu_check.json
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
@@ -16,7 +16,7 @@ test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
 
 soak: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 -m soak --timeout 3000
+	FUZZ=30 OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 -m "soak or fuzz" --timeout 3000
 
 lint: $(INSTALLED)
 	.venv/bin/ruff check .

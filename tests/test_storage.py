@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from fuzzing import fuzz
+from hypothesis import given
 from hypothesis import strategies as st
 
 from competition_utils.errors import DamagedFile, DiskFull, UserError, printable
@@ -103,7 +104,7 @@ def test_damaged_parquet_is_named_with_what_to_do(tmp_path, damage):
         read_parquet(path)
 
 
-@settings(deadline=None, max_examples=150)
+@fuzz(150)
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_changed_bit_of_a_parquet_file_is_found_or_changes_nothing(tmp_path_factory, place, bit):
     path = tmp_path_factory.mktemp("bit") / "t.parquet"

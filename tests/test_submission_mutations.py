@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzzing import fuzz
+from hypothesis import given
 from hypothesis import strategies as st
 
 from competition_utils.data.files import write_table
@@ -326,7 +327,7 @@ def test_at_least_150_wrong_submissions_are_tried():
     assert by_line + len(CHANGED_FILES) + len(WRONG_ZIPS) + len(WRONG_CSVS) >= 150
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@fuzz(200)
 @given(place=st.floats(0, 1, exclude_max=True), piece=st.binary(max_size=3), length=st.integers(0, 3))
 def test_changed_bytes_are_found_unless_they_say_the_same(tmp_path_factory, right, place, piece, length):
     data = (right[0] / "submit_QC.txt").read_bytes()

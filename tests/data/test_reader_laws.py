@@ -1,6 +1,6 @@
 """The reader against bytes that nobody would write: every line is read, reported or blank, and nothing raises.
 
-`pytest -m soak tests/data` tries thousands of files more.
+`make soak` tries thirty times as many files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from fuzzing import fuzz
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from competition_utils.data.check import check_folder, format_report
@@ -42,7 +43,6 @@ TRAPS = {
     "a_million_characters": "x" * 1_000_000,
     "private_use_and_unassigned": "\ue000\uffff\U0010ffff",
 }
-soak = pytest.mark.soak
 
 
 def row(number: int, **changes) -> dict:
@@ -282,20 +282,10 @@ def every_line_is_read_reported_or_blank(path: Path, data: bytes) -> None:
     assert (f"blank lines (skipped): {blank:,}" in report.notes) == bool(blank)
 
 
-NO_CHECKS = {"deadline": None, "suppress_health_check": list(HealthCheck)}
-
-
-@settings(max_examples=300, **NO_CHECKS)
+@fuzz(300)
 @given(data=files())
 @example(data=line(row(1)) + b"\n\x1e\n" + line(row(2)))
 def test_every_json_line_is_read_or_reported_or_blank(tmp_path_factory, data):
-    every_line_is_read_reported_or_blank(tmp_path_factory.getbasetemp() / "law.txt", data)
-
-
-@soak
-@settings(max_examples=10_000, **NO_CHECKS)
-@given(data=files())
-def test_every_json_line_is_read_or_reported_or_blank_in_ten_thousand_files(tmp_path_factory, data):
     every_line_is_read_reported_or_blank(tmp_path_factory.getbasetemp() / "law.txt", data)
 
 
@@ -320,13 +310,13 @@ def every_csv_line_is_read_reported_or_blank(path: Path, lines: list[bytes], end
     assert len(report.table) + len(reported_lines(report)) + blank == len(lines) - (bool(lines) and not lines[-1])
 
 
-@settings(max_examples=150, **NO_CHECKS)
+@fuzz(150)
 @given(lines=st.lists(csv_lines, min_size=1, max_size=8), end=st.sampled_from([b"\n", b"\r\n", b"\r"]))
 def test_every_csv_line_is_read_or_reported_or_blank(tmp_path_factory, lines, end):
     every_csv_line_is_read_reported_or_blank(tmp_path_factory.getbasetemp() / "law.csv", lines, end)
 
 
-@settings(max_examples=150, **NO_CHECKS)
+@fuzz(150)
 @given(rows=st.lists(st.tuples(st.integers(1, 9), st.text(max_size=9)), max_size=6), place=st.floats(0, 1))
 def test_a_quotation_mark_anywhere_in_a_csv_loses_no_record_in_silence(tmp_path_factory, rows, place):
     data = _csv_text([row(n, id=10 * at + n, origin_query=f"~{text}") for at, (n, text) in enumerate(rows)])
@@ -358,7 +348,7 @@ def parquet_bytes(tmp_path_factory) -> bytes:
     return path.read_bytes()
 
 
-@settings(max_examples=120, **NO_CHECKS)
+@fuzz(120)
 @given(data=files(), suffix=st.sampled_from([".csv", ".txt.gz", ".parquet", ".jsonl"]), cut=st.integers(0, 30))
 def test_no_bytes_make_a_reader_raise(tmp_path_factory, data, suffix, cut):
     packed = gzipped(data, cut) if suffix.endswith("gz") else data
@@ -366,22 +356,10 @@ def test_no_bytes_make_a_reader_raise(tmp_path_factory, data, suffix, cut):
     never_raises(folder / f"a{suffix}", packed)
 
 
-@settings(max_examples=120, **NO_CHECKS)
+@fuzz(120)
 @given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
 def test_no_changed_byte_makes_the_parquet_reader_raise(tmp_path_factory, parquet_bytes, place, byte):
     at = int(place * len(parquet_bytes))
     never_raises(
         tmp_path_factory.mktemp("byte") / "a.parquet", parquet_bytes[:at] + bytes([byte]) + parquet_bytes[at + 1 :]
     )
-
-
-@soak
-@settings(max_examples=5_000, **NO_CHECKS)
-@given(
-    data=files() | st.binary(max_size=400),
-    suffix=st.sampled_from([".csv", ".txt.gz", ".parquet", ".jsonl"]),
-    cut=st.integers(0, 30),
-)
-def test_no_bytes_make_a_reader_raise_in_five_thousand_files(tmp_path_factory, data, suffix, cut):
-    packed = gzipped(data, cut) if suffix.endswith("gz") else data
-    never_raises(tmp_path_factory.mktemp("bytes") / f"a{suffix}", packed)

@@ -8,6 +8,7 @@ import time
 
 import pandas as pd
 import pytest
+from fuzzing import fuzz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -247,7 +248,7 @@ lexicon_cells = st.sampled_from(
 lexicon_lines = st.lists(lexicon_cells | st.text(max_size=5), min_size=1, max_size=5).map("\t".join)
 
 
-@settings(deadline=None, max_examples=150)
+@fuzz(150)
 @given(lines=st.lists(lexicon_lines, max_size=6), end=st.sampled_from(["\n", "\r\n"]), text=st.text(max_size=20))
 def test_every_lexicon_line_is_read_or_named(tmp_path_factory, lines, end, text):
     path = tmp_path_factory.getbasetemp() / "law.tsv"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from competition_utils.data.files import EXTRA_PREFIX
 from competition_utils.data.languages import language_name
 from competition_utils.errors import UserError
 from competition_utils.progress import progress
@@ -130,7 +131,8 @@ def _render(tokenizer: Any, messages: list[dict[str, str]]) -> str:
 class PromptWriter:
     """Writes pairs as token ids for one tokenizer.
 
-    `tags` names further columns of the pair table that become lines of their own; `translation` adds the
+    `tags` names further columns of the pair table (a field NAME of the file is the column `extra_NAME`) that become
+    lines of their own; `translation` adds the
     English query. `max_length` is in tokens and holds for the prompt without the label word.
     """
 
@@ -196,7 +198,7 @@ class PromptWriter:
         lines["tags"] = ""
         for name in self.tags:
             value = self._clean(pairs[name].astype("str"))
-            lines["tags"] += (f"{name}: " + value + "\n").where(value != "", "")
+            lines["tags"] += (f"{name.removeprefix(EXTRA_PREFIX)}: " + value + "\n").where(value != "", "")
         return lines.reset_index(drop=True)
 
     def _clean(self, texts: pd.Series) -> pd.Series:
