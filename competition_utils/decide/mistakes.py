@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.data.clean import category_prefix
+from competition_utils.data.columns import english_query
 from competition_utils.decide.metrics import f1_from_counts
 
 FALSE_ALARM, MISSED = "false alarm", "missed"
@@ -69,10 +70,7 @@ def words_in_common(rows: pd.DataFrame) -> np.ndarray:
 
     0 for a query without words.
     """
-    query = rows["query"]
-    if "query_en" in rows:
-        query = rows["query_en"].where(rows["query_en"].fillna("") != "", query)
-    asked, given = (_words(texts.reset_index(drop=True)) for texts in (query, rows["target"]))
+    asked, given = (_words(texts.reset_index(drop=True)) for texts in (english_query(rows), rows["target"]))
     asked["found"] = pd.MultiIndex.from_frame(asked).isin(pd.MultiIndex.from_frame(given))
     return asked.groupby("row")["found"].mean().reindex(range(len(rows)), fill_value=0).to_numpy(np.float64)
 
