@@ -58,7 +58,9 @@ def gates_on_english(results: Results, gates: Mapping[str, Gate], rows: int = 30
     pairs = pairs.assign(language="en", confidence=1.0)
     shares = {name: pd.Series(gate(pairs)).groupby(pairs["source"]).mean() for name, gate in gates.items()}
     meaning = pd.Series({name: (gate.__doc__ or "").partition("\n")[0] for name, gate in gates.items()}, dtype="str")
-    return pd.DataFrame(shares).T.reindex(gates).assign(rejects=meaning).rename_axis("gate").rename_axis(None, axis=1)
+    table = pd.DataFrame(shares).T.reindex(gates).rename_axis("gate").rename_axis(None, axis=1)
+    table.insert(0, "rejects", meaning)
+    return table
 
 
 def row_counts(results: Results) -> pd.DataFrame:
@@ -122,9 +124,9 @@ def translated_examples(results: Results, rows: int = 2, seed: int = 0) -> pd.Da
 
 
 def created_examples(results: Results, rows: int = 3, seed: int = 0, source: str | None = None) -> pd.DataFrame:
-    """Created rows beside the rows they were made from: a few of each task, source and language, or of one source.
+    """Created rows beside the rows they were made from: a few of each task, source and language.
 
-    `gate` is what the step noted: the gates passed, the band and similarity, or what was changed.
+    With one `source`, `gate` says what the step noted: the band and similarity, or what was changed.
     """
     shown = []
     columns = ["language", "query", "target", "label"]
@@ -134,7 +136,8 @@ def created_examples(results: Results, rows: int = 3, seed: int = 0, source: str
         created = created.sample(frac=1, random_state=seed).groupby(["source", "language"]).head(rows)
         origin = train.drop_duplicates("id").set_index("id")[columns].add_prefix("origin ")
         shown.append(created.join(origin, on="origin_id").assign(task=task))
-    order = ["task", "source", "language", "origin query", "query", "origin target", "target", "label", "gate"]
+    order = ["task", "source", "language", "origin query", "query", "origin target", "target", "label"]
+    order += [] if source is None else ["gate"]
     return pd.concat(shown)[order].sort_values(["task", "source", "language"], ignore_index=True)
 
 
@@ -146,8 +149,7 @@ def weights(before: Results, after: Results) -> pd.DataFrame:
         .sum()
         for name, results in (("before", before), ("after", after))
     }
-    table = pd.DataFrame(sums).fillna(0).unstack("label")
-    return table.round().astype(int).rename(columns={"label": ""})
+    return pd.DataFrame(sums).unstack("label").fillna(0).round().astype(int)
 
 
 def rejection_counts(results: Results) -> pd.DataFrame:
@@ -160,7 +162,7 @@ def rejection_examples(results: Results, rows: int = 1) -> pd.DataFrame:
     """What rejected rows looked like: `task, step, reason, language, before, after`."""
     parts = [made.tools.rejections.example_table().assign(task=task) for task, made in results.items()]
     table = pd.concat(parts, ignore_index=True)
-    return table.groupby(["task", "step", "reason", "language"]).head(rows)
+    return table.groupby(["task", "step", "reason", "language"]).head(rows).reset_index(drop=True)
 
 
 def similarity_values(results: Results) -> pd.DataFrame:

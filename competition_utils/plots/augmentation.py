@@ -118,6 +118,7 @@ def _stack(ax: Axes, rows: pd.DataFrame) -> None:
     for source in rows.columns:
         ax.bar(rows.index, rows[source], bottom=bottom, label=source, color=_colour(SOURCES.index(source)))
         bottom += rows[source].to_numpy()
+    ax.margins(y=0.05)
 
 
 def _in_order(sources: pd.Index) -> list[str]:

@@ -111,9 +111,7 @@ def round_trip(pairs: pd.DataFrame, translator: Translator) -> pd.Series:
 
 
 def dice(one: str, other: str, language: str) -> float:
-    """2·|A∩B| / (|A|+|B|) of the sets of word stems without function words; letters where there are no
-    blanks.
-    """
+    """2·|A∩B| / (|A|+|B|) of the sets of word stems without function words; 0 where one of them has none."""
     a, b = _stems(one, language), _stems(other, language)
     return 2 * len(a & b) / (len(a) + len(b)) if a and b else 0.0
 

@@ -39,7 +39,7 @@ QUALITY = {
     "compound": 0.75,
     "aligned": 0.6,
 }
-COMPOUNDING = frozenset({"de", "ko"})  # languages with blanks that yet write several words as one
+COMPOUNDING = frozenset({"de", "ko"})  # languages with spaces that yet write several words as one
 LINKS = {"de": ("", "s", "n", "en", "es"), "ko": ("",)}  # letters between the parts of a compound
 SHORTEST_PART = {"de": 4, "ko": 2, "th": 3}  # letters; 2 where no other number is given
 LEAST_AGREEMENT = 0.5  # of the phrases that vote on a part
