@@ -141,6 +141,19 @@ def created_examples(results: Results, rows: int = 3, seed: int = 0, source: str
     return pd.concat(shown)[order].sort_values(["task", "source", "language"], ignore_index=True)
 
 
+def changed_examples(before: Results, after: Results, rows: int = 1, seed: int = 0) -> pd.DataFrame:
+    """Rows that some steps left out (weight 0) or gave another weight: a few of each task, source and language."""
+    shown = []
+    for task, made in after.items():
+        old, new = before[task].tables["train"].set_index("id"), made.tables["train"].set_index("id")
+        weight = new["weight"].reindex(old.index, fill_value=0)
+        changed = old.assign(**{"weight before": old["weight"], "weight after": weight, "task": task})
+        changed = changed[changed["weight before"] != changed["weight after"]].sample(frac=1, random_state=seed)
+        shown.append(changed.groupby(["source", "language"]).head(rows))
+    order = ["task", "source", "language", "query", "target", "label", "weight before", "weight after"]
+    return pd.concat(shown)[order].sort_values(order[:3], ignore_index=True)
+
+
 def weights(before: Results, after: Results) -> pd.DataFrame:
     """Sum of the weights of train by task, language and label, before and after some steps: what a fit sees."""
     sums = {

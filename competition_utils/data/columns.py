@@ -20,7 +20,7 @@ def over_unique(texts: pd.Series, change: Callable[[pa.Array], pa.Array]) -> pd.
 def split_words(texts: pa.Array) -> pa.LargeListArray:
     """The lower-case words of each text, runs of letters, marks and digits; "" where a text begins or ends otherwise.
 
-    Statistics count words this way. A lexicon's look-ups keep decimals and model codes whole: `translation.words.words`.
+    Statistics count words this way; a lexicon's look-ups keep decimals and model codes whole (`translation.words`).
     """
     return pc.split_pattern_regex(pc.utf8_lower(texts), r"[^\p{L}\p{M}\p{N}]+")
 

@@ -266,7 +266,9 @@ def _links(phrases: Sequence[tuple[Sequence[str], str]], target: str) -> pd.Data
     for number, (source_words, text) in enumerate(phrases):
         made = [(place, word) for place, word in enumerate(words(text)) if word not in dropped]
         rows += [
-            (number, source, stem(word, target), word, place) for source in set(source_words) for place, word in made
+            (number, source, stem(word, target), word, place)
+            for source in dict.fromkeys(source_words)
+            for place, word in made
         ]
     return pd.DataFrame(rows, columns=["phrase", "source", "target", "word", "place"])
 

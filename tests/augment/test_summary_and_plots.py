@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -95,6 +97,13 @@ def test_what_steps_did_is_counted_under_their_settings(results):
     shown = summary.outcome(results, run_steps(results, steps), steps)
     assert shown.caption.startswith("balance: positive_rate=None, rows_per_language=1")
     assert shown.data.loc["QC", ["rows before", "created", "left out", "rows after"]].tolist() == [3, 0, 0, 3]
+
+
+def test_a_row_that_was_left_out_is_shown_with_its_label(results):
+    made = results["QC"]
+    fewer = {"QC": replace(made, tables={**made.tables, "train": made.tables["train"].iloc[1:]})}
+    (row,) = summary.changed_examples(results, fewer).to_dict("records")
+    assert (row["query"], row["label"], row["weight after"]) == ("vestido de noche", 1, 0)
 
 
 def test_a_section_without_steps_says_so(results):
