@@ -24,7 +24,7 @@ from competition_utils.decide.metrics import counts, f1_from_counts, f1_mean
 from competition_utils.decide.resample import interval, query_groups, resampled_sums
 from competition_utils.decide.thresholds import best_threshold
 from competition_utils.errors import UserError
-from competition_utils.runs.paths import run_folder
+from competition_utils.paths import run_folder
 from competition_utils.storage import write_json
 from competition_utils.tasks import TASKS, Task
 

@@ -32,8 +32,8 @@ from competition_utils.augment.rows import start_table
 from competition_utils.augment.tools import Tools
 from competition_utils.data.clean import clean_table
 from competition_utils.data.files import read_table
-from competition_utils.runs.paths import data_folder
 from competition_utils.settings.strategy import SemanticNegatives
+from competition_utils.synthetic.folder import data_folder
 from competition_utils.tasks import TASKS, Task
 from competition_utils.translation.cache import TranslationCache, scope_of
 from competition_utils.translation.interface import Translator, translate_table

@@ -27,8 +27,13 @@ PAIRS_OF_AN_EPOCH = 500_000
 STEPS, WARM_UP = 30, 10
 ROWS = 32  # of an optimizer step
 WAYS = {
-    "unsloth": {"backend": "unsloth", "batching": "grouped", "micro_batch": "auto"},
-    "plain": {"backend": "transformers", "batching": "shuffled", "micro_batch": 8, "gradient_checkpointing": True},
+    "unsloth": {"backend": "unsloth", "batching": "grouped", "per_device_train_batch_size": "auto"},
+    "plain": {
+        "backend": "transformers",
+        "batching": "shuffled",
+        "per_device_train_batch_size": 8,
+        "gradient_checkpointing": True,
+    },
 }
 HEADS = (
     *("shape", "way", "samples_per_second", "speed_up", "share_of_ceiling", "peak_gib", "peak_gib_8x128"),
@@ -90,7 +95,7 @@ def _measure(part: str, model: str) -> dict[str, Any]:
     if part == "ceiling":
         return {"flops": matrix_product_ceiling()}
     if part == "memory":
-        wishes = WAYS["unsloth"] | {"micro_batch": MEMORY_ROWS, "gradient_checkpointing": True}
+        wishes = WAYS["unsloth"] | {"per_device_train_batch_size": MEMORY_ROWS, "gradient_checkpointing": True}
         return _train(model, wishes, effective_batch=MEMORY_ROWS, tokens=MEMORY_TOKENS, steps=6)
     return _train(model, WAYS[part], effective_batch=ROWS, tokens=None, steps=STEPS)
 
@@ -101,10 +106,10 @@ def _train(
     """Train a few steps; `tokens` is the length of every prompt, None for lengths as pairs have them (mean 64)."""
     from competition_utils.models.decoder import load as decoder_load
     from competition_utils.models.decoder.fit import open_decoder
-    from competition_utils.models.decoder.settings import DecoderSettings
+    from competition_utils.settings.schema import DecoderSettings
 
-    settings = DecoderSettings.read(
-        {"model": model, "device": "cuda", "four_bit": True, "effective_batch": effective_batch} | wishes
+    settings = DecoderSettings.model_validate(
+        {"model": model, "device": "cuda", "load_in_4bit": True, "total_batch_size": effective_batch} | wishes
     )
     decoder = open_decoder(settings, model)  # imports Unsloth where it is wanted, so it comes first
     import torch
@@ -116,7 +121,7 @@ def _train(
     speed = effective_batch / float(np.median(warm))
     return {
         "parameters": decoder_load.count_parameters(model),
-        "micro_batch": fit.micro_batch,
+        "per_device_train_batch_size": fit.micro_batch,
         "checkpointing": fit.checkpointing,
         "samples_per_second": speed,
         "tokens_per_second": speed * float(np.mean([len(prompt) for prompt in data.prompts])),

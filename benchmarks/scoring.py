@@ -28,7 +28,7 @@ MAX_LENGTH = 96
 def pairs(rows: int) -> pd.DataFrame:
     """`rows` different pairs with the columns of a pair table."""
     from competition_utils.data.files import read_table
-    from competition_utils.runs.paths import data_folder
+    from competition_utils.synthetic.folder import data_folder
     from competition_utils.tasks import QI
 
     folder = SHARED if SHARED.is_dir() else data_folder("sample")

@@ -33,12 +33,12 @@ from scoring import pairs
 TEST_PAIRS = 165_000  # of the competition
 VOCABULARY = 16_000  # of the tokenizer that is made here; gives prompts about as long as the real ones
 OURS = {
-    "ours, 16-bit": {"four_bit": False, "share_prefix": False},
-    "ours, 16-bit, common beginning once": {"four_bit": False, "share_prefix": True},
-    "ours, 4-bit": {"four_bit": True, "share_prefix": False},
-    "ours, 4-bit, common beginning once": {"four_bit": True, "share_prefix": True},
-    "ours, 4-bit, Unsloth": {"four_bit": True, "backend": "unsloth"},
-    "ours, 16-bit, vLLM": {"four_bit": False, "score_engine": "vllm"},
+    "ours, 16-bit": {"load_in_4bit": False, "share_prefix": False},
+    "ours, 16-bit, common beginning once": {"load_in_4bit": False, "share_prefix": True},
+    "ours, 4-bit": {"load_in_4bit": True, "share_prefix": False},
+    "ours, 4-bit, common beginning once": {"load_in_4bit": True, "share_prefix": True},
+    "ours, 4-bit, Unsloth": {"load_in_4bit": True, "backend": "unsloth"},
+    "ours, 16-bit, vLLM": {"load_in_4bit": False, "score_engine": "vllm"},
 }
 OTHERS = ("row by row, batches of 8", "pipeline")
 FEW = 16  # the other ways get so many times fewer rows, since they are slow
@@ -140,12 +140,12 @@ def _ours(way: str, model: Path, table: pd.DataFrame, device: str) -> tuple[Any,
     """A function that scores all pairs, tokenising included, and the numbers of tokens."""
     from competition_utils.models.decoder.fit import open_decoder
     from competition_utils.models.decoder.score import score_prompts
-    from competition_utils.models.decoder.settings import DecoderSettings
     from competition_utils.models.scoring.engine import TokenBudget
     from competition_utils.models.scoring.prompt_batches import TokenisedPrompts, common_start
+    from competition_utils.settings.schema import DecoderSettings
 
-    plain = {"model": str(model), "device": device, "backend": "transformers"}
-    settings = DecoderSettings.read(plain | OURS[way])
+    plain = {"model_name_or_path": str(model), "device": device, "backend": "transformers"}
+    settings = DecoderSettings.model_validate(plain | OURS[way])
     if settings.score_engine == "vllm":
         return _vllm(settings, table)
     decoder = open_decoder(settings, str(model), adapter=False)
@@ -180,11 +180,13 @@ def _vllm(settings: Any, table: pd.DataFrame) -> tuple[Any, dict[str, float]]:
     from competition_utils.models.decoder.fit import open_writer
     from competition_utils.models.scoring.vllm import VllmScorer
 
-    _, writer = open_writer(settings, settings.model)
-    scorer = VllmScorer(settings.model, writer.label_words.ids, adapter=None, lora_rank=8, max_length=512)
+    _, writer = open_writer(settings, settings.model_name_or_path)
+    scorer = VllmScorer(settings.model_name_or_path, writer.label_words.ids, adapter=None, lora_rank=8, max_length=512)
     scorer.score(writer.write(table.head(256)).ids)
     tokens = _ragged(writer, table).lengths.sum()
-    return lambda: scorer.score(writer.write(table).ids), _facts(Path(settings.model), tokens, tokens, tokens)
+    return lambda: scorer.score(writer.write(table).ids), _facts(
+        Path(settings.model_name_or_path), tokens, tokens, tokens
+    )
 
 
 def _other(way: str, model: Path, table: pd.DataFrame, arguments: argparse.Namespace) -> tuple[Any, dict[str, float]]:
@@ -192,9 +194,9 @@ def _other(way: str, model: Path, table: pd.DataFrame, arguments: argparse.Names
     import torch
 
     from competition_utils.models.decoder.fit import open_writer
-    from competition_utils.models.decoder.settings import DecoderSettings
+    from competition_utils.settings.schema import DecoderSettings
 
-    tokenizer, writer = open_writer(DecoderSettings.read({"model": str(model)}), str(model))
+    tokenizer, writer = open_writer(DecoderSettings.model_validate({"model_name_or_path": str(model)}), str(model))
     few = table.head(max(64, len(table) // FEW))
     texts = writer.texts(few).tolist()
     options = {"dtype": torch.bfloat16 if arguments.device == "cuda" else torch.float32}
@@ -244,7 +246,7 @@ def _pipeline(model: str, tokenizer: Any, texts: list[str], label_ids: tuple[int
     with torch.no_grad():
         classifier.score.weight.copy_(rows)
     pipe = make("text-classification", model=classifier, tokenizer=tokenizer)
-    asked = {"batch_size": 32, "top_k": None, "add_special_tokens": False}
+    asked = {"total_batch_size": 32, "top_k": None, "add_special_tokens": False}
     return lambda: np.array([_second(answer) for answer in pipe(texts, **asked)], dtype=np.float32)
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 
 @contextmanager
-def appears_whole(path: Path | str) -> Iterator[Path]:
+def atomic_write(path: Path | str) -> Iterator[Path]:
     """Give a path beside `path` to write to; it takes the place of `path` only when the block ends well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def appears_whole(path: Path | str) -> Iterator[Path]:
 
 def write_text(path: Path | str, text: str) -> None:
     """Write UTF-8 text with `\\n` line ends, whole or not at all."""
-    with appears_whole(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_bytes(text.encode("utf-8"))
 
 
@@ -54,7 +54,7 @@ def read_json(path: Path | str) -> Any:
 
 def write_parquet(path: Path | str, table: pd.DataFrame) -> None:
     """Write a table without its index, whole or not at all."""
-    with appears_whole(path) as beside:
+    with atomic_write(path) as beside:
         table.to_parquet(beside, index=False)
 
 

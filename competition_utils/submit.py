@@ -17,7 +17,7 @@ import pandas as pd
 
 from competition_utils.data.files import inspect_file, raise_faults
 from competition_utils.errors import DataError, Fault, UserError
-from competition_utils.storage import appears_whole, write_text
+from competition_utils.storage import atomic_write, write_text
 from competition_utils.tasks import TASKS, Task
 
 ZIP_NAME = "submit.zip"
@@ -51,7 +51,7 @@ def write_submission(folder: Path, decisions: Mapping[str, pd.DataFrame], source
         task = TASKS[name]
         answered = _answered(task, _source_rows(source, task), decisions[name], source)
         write_text(folder / lines_name(task), _as_lines(answered[output_fields(task)]))
-        with appears_whole(folder / csv_name(task)) as beside:
+        with atomic_write(folder / csv_name(task)) as beside:
             # All text quoted: unquoted, a carriage return in a title would end the row.
             answered.to_csv(beside, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     _write_zip(folder, [lines_name(TASKS[name]) for name in sources])
@@ -62,7 +62,7 @@ def export_submission(made: Path, folder: Path) -> None:
     names = [name for task in TASKS.values() for name in (lines_name(task), csv_name(task))] + [ZIP_NAME]
     for name in names:
         if (made / name).is_file():
-            with appears_whole(folder / name) as beside:
+            with atomic_write(folder / name) as beside:
                 beside.write_bytes((made / name).read_bytes())
         else:
             (folder / name).unlink(missing_ok=True)  # of an earlier export with more tasks
@@ -115,7 +115,7 @@ def _as_lines(table: pd.DataFrame) -> str:
 
 
 def _write_zip(folder: Path, names: list[str]) -> None:
-    with appears_whole(folder / ZIP_NAME) as beside, zipfile.ZipFile(beside, "w") as archive:
+    with atomic_write(folder / ZIP_NAME) as beside, zipfile.ZipFile(beside, "w") as archive:
         for name in names:
             entry = zipfile.ZipInfo(name, ZIP_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from competition_utils.runs import paths
+from competition_utils import paths
 
 RUN_DIR = 'run_dir = "papermill_runs/x"  # the run\'s folder\n'
 PARAMETERS = {
     "eda": 'data_dir = "data"  # official files\nseed = 0  # for every random choice\n',
     "augmentation": "strategies = []  # names of strategies\n",
-    "finetune": 'encoder = {"epochs": 3, "learning_rate": 0.1}  # its settings\nhold = ""  # a file to wait for\n',
+    "finetune": 'encoder = {"num_train_epochs": 3.0}  # its settings\nhold = ""  # a file to wait for\n',
     "threshold_tuning": "",
     "submission": 'data_dir = "data"  # official files\ntask = "all"  # QC, QI or all\n'
     'submit_split = "test"  # dev or test\n',

@@ -13,11 +13,23 @@ import competition_utils
 PACKAGE = Path(competition_utils.__file__).parent
 # A package imports only from those before it (docs/ARCHITECTURE.md).
 ORDER = (
-    *("errors", "tasks", "storage", "progress", "distributed", "settings", "data", "synthetic", "eda", "models"),
+    *(
+        "errors",
+        "tasks",
+        "storage",
+        "paths",
+        "progress",
+        "distributed",
+        "settings",
+        "data",
+        "synthetic",
+        "eda",
+        "models",
+    ),
     *("translation", "augment", "decide", "submit", "plots", "runs", "cli"),
 )
 MODULES = sorted(path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py"))
-MOST_LINES, MOST_FILES = 351, 17
+MOST_LINES, MOST_FILES = 360, 15
 
 
 def imports(module: Path) -> set[str]:

@@ -42,14 +42,14 @@ def build_tiny(folder: Path, family: str, dtype: str = "float32") -> Path:
 def toy_settings(model: Path, **others: object) -> dict:
     """Settings under which a random tiny model learns the toy task within a few dozen steps."""
     settings = {
-        "model": str(model),
+        "model_name_or_path": str(model),
         "device": "cpu",
         "learning_rate": 5e-3,
-        "schedule": "constant_with_warmup",
-        "effective_batch": 16,
+        "lr_scheduler_type": "constant_with_warmup",
+        "total_batch_size": 16,
         "max_length": 96,
-        "epochs": 3,
-        "evaluate_every": 1000,
+        "num_train_epochs": 3,
+        "eval_steps": 1000,
     }
     return settings | others
 

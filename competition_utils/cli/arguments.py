@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from competition_utils.runs import paths
+from competition_utils import paths
 
 
 def add_parameters(parser: argparse.ArgumentParser, what: str) -> None:

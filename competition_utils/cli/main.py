@@ -6,6 +6,7 @@ import argparse
 import pkgutil
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
@@ -57,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand. The exit status: 0 well, 1 a check or a stage failed, 2 wrong input, 130 stopped."""
     signal.signal(signal.SIGTERM, _stop)
+    warnings.formatwarning = _plain_warning
     args = build_parser().parse_args(arguments)
     try:
         return args.run(args)
@@ -74,6 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(told, file=sys.stderr)
             return WRONG_INPUT
         raise
+
+
+def _plain_warning(message: Warning | str, *_: object, **__: object) -> str:
+    """One line, without the place in our code, which is no help to a user."""
+    return f"warning: {message}\n"
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from competition_utils.data.parsing import SUFFIXES, Missing, read_rows
 from competition_utils.data.validation import ROW_FAULTS, Batch, check_rows, join_batches
 from competition_utils.errors import DataError, Fault, UserError
-from competition_utils.storage import appears_whole, write_parquet
+from competition_utils.storage import atomic_write, write_parquet
 from competition_utils.tasks import SPLITS, Task, plain_or_zipped
 
 LONG_TEXT = 10_000  # characters; the competition's titles end at a few hundred
@@ -269,7 +269,7 @@ def write_json_lines(path: Path | str, table: pd.DataFrame, task: Task, extra_co
 
 
 def _write_bytes(path: Path, data: bytes) -> None:
-    with appears_whole(path) as beside, beside.open("wb") as stream:
+    with atomic_write(path) as beside, beside.open("wb") as stream:
         if path.suffix == ".gz":
             with gzip.GzipFile("", "wb", compresslevel=4, fileobj=stream, mtime=0) as zipped:
                 zipped.write(data)

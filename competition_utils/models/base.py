@@ -11,16 +11,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from competition_utils.errors import UserError
+from competition_utils.settings.faults import checked
+from competition_utils.settings.renamed import with_new_names
+from competition_utils.settings.schema import Section
 from competition_utils.storage import read_json, write_json
 
 # kind → where its class lives; imported only when wanted, since torch alone takes seconds.
-KINDS = {
+CLASSES = {
     "linear": "competition_utils.models.linear:LinearModel",
     "encoder": "competition_utils.models.encoder.model:EncoderModel",
     "decoder": "competition_utils.models.decoder.model:DecoderModel",
@@ -45,9 +49,11 @@ class RelevanceModel(ABC):
     """A model that says how likely a target is relevant to a query."""
 
     kind: ClassVar[str]
+    schema: ClassVar[type[Section]]  # its settings
 
-    def __init__(self, settings: Mapping[str, Any]):
-        self.settings = dict(settings)
+    def __init__(self, settings: Mapping[str, Any] | Section = MappingProxyType({})):
+        given = settings.model_dump(exclude_unset=True) if isinstance(settings, Section) else settings
+        self.settings = checked(self.schema, given, f"settings of {self.kind}", "Mend them in the config.")
 
     @abstractmethod
     def fit(self, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int) -> FitReport:
@@ -68,25 +74,27 @@ class RelevanceModel(ABC):
     def load(cls, folder: Path, others: Mapping[str, Any] | None = None) -> RelevanceModel:
         """What `save` wrote; `others` are settings to use instead of the saved ones."""
 
-    @staticmethod
-    def saved_settings(folder: Path, others: Mapping[str, Any] | None) -> dict[str, Any]:
+    @classmethod
+    def saved_settings(cls, folder: Path, others: Mapping[str, Any] | None) -> dict[str, Any]:
         """The settings in `model.json` with `others` laid over them."""
-        return read_json(Path(folder) / "model.json")["settings"] | dict(others or {})
+        both = read_json(Path(folder) / "model.json")["settings"], dict(others or {})
+        saved, over = (with_new_names(values, cls.schema.renamed, cls.kind) for values in both)
+        return saved | over
 
     def save_settings(self, folder: Path) -> None:
         """Write `model.json`, which tells `load_model` the kind and the settings. Call it last in `save`."""
-        write_json(Path(folder) / "model.json", {"kind": self.kind, "settings": self.settings})
+        write_json(Path(folder) / "model.json", {"kind": self.kind, "settings": self.settings.model_dump()})
 
 
 def _class_of(kind: str) -> type[RelevanceModel]:
-    if kind not in KINDS:
-        raise UserError(f"model kind: expected one of {', '.join(KINDS)}, found {kind!r}.")
-    module, name = KINDS[kind].split(":")
+    if kind not in CLASSES:
+        raise UserError(f"model kind: expected one of {', '.join(CLASSES)}, found {kind!r}.")
+    module, name = CLASSES[kind].split(":")
     return getattr(import_module(module), name)
 
 
-def new_model(kind: str, settings: Mapping[str, Any]) -> RelevanceModel:
-    """An unfitted model of a kind, with the settings of that kind (each class lists and checks its own)."""
+def new_model(kind: str, settings: Mapping[str, Any] | Section) -> RelevanceModel:
+    """An unfitted model of a kind; raises UserError for settings that the schema of that kind does not admit."""
     return _class_of(kind)(settings)
 
 

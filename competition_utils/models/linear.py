@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ from sklearn.metrics import roc_auc_score
 
 from competition_utils.data.columns import english_query
 from competition_utils.models.base import FitReport, RelevanceModel
-from competition_utils.models.kind_settings import LinearSettings, checked_settings
-from competition_utils.storage import appears_whole
+from competition_utils.settings.schema import LinearSettings, Section
+from competition_utils.storage import atomic_write
 
 HASH_BITS = 20
 CHUNK_ROWS = 20_000
@@ -69,10 +69,10 @@ class LinearModel(RelevanceModel):
     """Cosines of query and target (characters; characters and words of the English query) and crossed words."""
 
     kind = "linear"
+    schema = LinearSettings
 
-    def __init__(self, settings: Mapping[str, Any]):
-        self.options: LinearSettings = checked_settings(LinearSettings, settings, "linear")
-        super().__init__(asdict(self.options))
+    def __init__(self, settings: Mapping[str, Any] | Section = MappingProxyType({})):
+        super().__init__(settings)
         self.idf: dict[str, np.ndarray] = {}
         self.weights = np.empty(0)
         self.bias = 0.0
@@ -83,7 +83,7 @@ class LinearModel(RelevanceModel):
         labels = train["label"].to_numpy(np.int64)
         weight = train["weight"].to_numpy(np.float64) if "weight" in train else None
         # The similarities get room to grow: the penalty should fall on the millions of crossed words.
-        model = LogisticRegression(C=self.options.c, max_iter=self.options.max_iterations, random_state=seed)
+        model = LogisticRegression(C=self.settings.C, max_iter=self.settings.max_iter, random_state=seed)
         model.fit(self._features(train), labels, sample_weight=weight)
         self.weights, self.bias = model.coef_[0].astype(np.float32), float(model.intercept_[0])
         auc = roc_auc_score(valid["label"].to_numpy(np.int64), self.score(valid))
@@ -98,7 +98,7 @@ class LinearModel(RelevanceModel):
         return 1 / (1 + np.exp(-logits))
 
     def save(self, folder: Path) -> None:
-        with appears_whole(folder / "weights.npz") as beside, beside.open("wb") as stream:
+        with atomic_write(folder / "weights.npz") as beside, beside.open("wb") as stream:
             np.savez_compressed(stream, weights=self.weights, bias=self.bias, **self.idf)
         self.save_settings(folder)
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import yaml
 
+from competition_utils import paths
 from competition_utils.errors import UserError
-from competition_utils.runs import paths
 
 
 def find_run(name: str) -> Path:
@@ -38,14 +36,3 @@ def artefact_reader(run: Path) -> Callable[..., pd.DataFrame]:
         return pd.read_parquet(path)
 
     return read
-
-
-def mapping_of(text: str, where: str) -> dict[str, Any]:
-    """A mapping written as YAML on the command line, e.g. `{epochs: 1}`; raises UserError for anything else."""
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        value = None
-    if not isinstance(value, dict):
-        raise UserError(f"{where}: expected a mapping such as '{{epochs: 1}}', found {text!r}.")
-    return value

@@ -6,13 +6,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from competition_utils import paths
 from competition_utils.decide.blend import Blend, align, blend
 from competition_utils.decide.labelled import join_scores
 from competition_utils.decide.resample import query_groups
 from competition_utils.errors import UserError
-from competition_utils.runs import paths
 from competition_utils.runs.artefacts import artefact_reader
-from competition_utils.storage import appears_whole, write_json, write_parquet
+from competition_utils.storage import atomic_write, write_json, write_parquet
 
 
 def blend_runs(runs: Sequence[Path], out: Path, tasks: Sequence[str], *, how: str, seed: int) -> dict[str, Blend]:
@@ -52,5 +52,5 @@ def _write(out: Path, first: Path, task: str, made: Blend, names: list[str]) -> 
     for stage, tables in stages.items():
         for source in (first / stage / f"{table}.parquet" for table in tables):
             if source.is_file():
-                with appears_whole(out / stage / source.name) as beside:
+                with atomic_write(out / stage / source.name) as beside:
                     shutil.copyfile(source, beside)

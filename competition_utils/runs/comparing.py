@@ -16,9 +16,9 @@ from competition_utils.decide.compare import (
     compare_predictions,
 )
 from competition_utils.errors import UserError
+from competition_utils.paths import project_root
 from competition_utils.runs.artefacts import artefact_reader
-from competition_utils.runs.paths import project_root
-from competition_utils.storage import appears_whole
+from competition_utils.storage import atomic_write
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def save_comparison(tasks: dict[str, TaskComparison]) -> Path:
 
     path = project_root() / "papermill_runs" / "comparison.png"
     tables = {task: {part: each.table for part, each in one.parts.items()} for task, one in tasks.items()}
-    with appears_whole(path) as beside:
+    with atomic_write(path) as beside:
         differences(tables).savefig(beside, format="png")
     return path
 

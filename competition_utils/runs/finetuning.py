@@ -12,13 +12,14 @@ from sklearn.metrics import roc_auc_score
 from competition_utils.errors import UserError
 from competition_utils.models.crossfit import CrossFit, crossfit
 from competition_utils.runs.stage import Stage
+from competition_utils.settings.schema import LinearSettings, Section
 from competition_utils.tasks import SPLITS, TASKS, select_tasks
 
 YARDSTICK = "linear"
 
 
 def fit_tasks(
-    stage: Stage, task: str, model: str, settings: Mapping[str, Any], fit_folds: Sequence[int], seed: int
+    stage: Stage, task: str, model: str, settings: Section, fit_folds: Sequence[int], seed: int
 ) -> dict[str, CrossFit]:
     """Fit `model` for each task of `task` that the stage `augmentation` left; keyed by task name.
 
@@ -27,7 +28,7 @@ def fit_tasks(
     on the other task's rows. Raises UserError where these need both tasks and only one is there.
     """
     tables = {name: _tables(stage, name) for name in _tasks_of(stage, task)}
-    training = settings.get("training", "single")
+    training = getattr(settings, "training", "single")
     if training != "single" and len(tables) < len(TASKS):
         raise UserError(f"training: {training} needs the rows of QC and QI, found {', '.join(tables)}. Set task: all.")
     if training == "joint":
@@ -41,7 +42,9 @@ def fit_tasks(
 def fit_yardstick(stage: Stage, task: str, fit_folds: Sequence[int], seed: int) -> dict[str, CrossFit]:
     """The same folds through the linear model: `{QC,QI}_linear_scores.parquet`."""
     return {
-        name: _fit(stage, name, f"{name}_{YARDSTICK}", _tables(stage, name), YARDSTICK, {}, fit_folds, seed)
+        name: _fit(
+            stage, name, f"{name}_{YARDSTICK}", _tables(stage, name), YARDSTICK, LinearSettings(), fit_folds, seed
+        )
         for name in _tasks_of(stage, task)
     }
 

@@ -16,8 +16,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from competition_utils import errors
-from competition_utils.runs import paths
+from competition_utils import errors, paths
 
 # A file that is missing within a stage is more likely our fault than the user's; these are the user's.
 UNUSABLE_FILE = {kind.__name__ for kind in (PermissionError, IsADirectoryError, NotADirectoryError)}

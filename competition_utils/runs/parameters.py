@@ -1,4 +1,4 @@
-"""The parameters cell of a notebook, read with `ast`: names, defaults, comments; the check of given values.
+"""The parameters cell of a notebook, read with `ast`, and written from the schema of all settings.
 
 Papermill's own inspection only warns of an unknown parameter, and misses some annotated and multi-line
 assignments.
@@ -7,50 +7,16 @@ assignments.
 from __future__ import annotations
 
 import ast
-import difflib
 import hashlib
-import io
 import json
-import tokenize
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from competition_utils.errors import UserError
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One line of a parameters cell. A default of None, or an annotation with None in it, admits None."""
-
-    name: str
-    default: Any
-    comment: str
-    nullable: bool
-
-    def fault(self, value: Any) -> str | None:
-        """What is wrong with a value for this parameter, or None. A whole number serves for a float."""
-        if self.default is None or (value is None and self.nullable):
-            return None
-        wanted = type(self.default)
-        if isinstance(value, bool) != (wanted is bool):
-            fits = False
-        else:
-            fits = isinstance(value, (int, float) if wanted is float else wanted)
-        if fits:
-            return None
-        return f"expected {_TYPE_NAMES[wanted]} such as {self.default!r}, found {value!r}"
-
-
-_TYPE_NAMES = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    list: "a list",
-    dict: "a mapping",
-}
+from competition_utils.settings.schema import RunSettings
+from competition_utils.storage import write_text
 
 
 def read_notebook(path: Path) -> list[dict[str, Any]]:
@@ -70,57 +36,71 @@ def code_hash(path: Path) -> str:
     return hashlib.sha256(json.dumps(code).encode("utf-8")).hexdigest()
 
 
-def read_parameters(path: Path) -> dict[str, Parameter]:
-    """The parameters that a notebook declares, in order; UserError where the cell holds other code."""
+def parameters_cell(path: Path) -> str:
+    """The source of the one cell tagged `parameters`; UserError where there is none, or several."""
     cells = [cell for cell in read_notebook(path) if "parameters" in cell["metadata"].get("tags", [])]
     if len(cells) != 1:
         raise UserError(f"{path}: expected one cell tagged parameters, found {len(cells)}.")
-    return parse_parameters(cells[0]["source"], where=str(path))
+    return cells[0]["source"]
 
 
-def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
-    """The assignments of a parameters cell, each `name = literal` or `name: type = literal`."""
-    comments = _comments_by_line(source)
-    found: dict[str, Parameter] = {}
-    for node in ast.parse(source).body:
-        name, default, annotation = _assignment(node, where)
-        lines = range(node.lineno, node.end_lineno + 1)
-        comment = " ".join(comments[line] for line in lines if line in comments)
-        nullable = default is None or "None" in annotation or "Optional" in annotation
-        if isinstance(default, tuple):
-            default = list(default)
-        found[name] = Parameter(name, default, comment or comments.get(node.lineno - 1, ""), nullable)
-    return found
+def read_parameters(path: Path) -> dict[str, Any]:
+    """Name → default of each parameter that a notebook declares, in order."""
+    return parse_parameters(parameters_cell(path), where=str(path))
 
 
-def _assignment(node: ast.stmt, where: str) -> tuple[str, Any, str]:
+def parse_parameters(source: str, where: str) -> dict[str, Any]:
+    """The assignments of a parameters cell, each `name = literal` or `name: type = literal`.
+
+    Raises UserError where the cell holds other code.
+    """
+    return dict(_assignment(node, where) for node in ast.parse(source).body)
+
+
+def _assignment(node: ast.stmt, where: str) -> tuple[str, Any]:
     place = f"{where}, parameters cell, line {node.lineno}"
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
-        target, annotation = node.targets[0], ""
+        target = node.targets[0]
     elif isinstance(node, ast.AnnAssign) and node.value is not None:
-        target, annotation = node.target, ast.unparse(node.annotation)
+        target = node.target
     else:
         raise UserError(f"{place}: expected name = value, found {ast.unparse(node)!r}.")
     if not isinstance(target, ast.Name):
         raise UserError(f"{place}: expected a plain name before '=', found {ast.unparse(target)!r}.")
     try:
-        return target.id, ast.literal_eval(node.value), annotation
+        value = ast.literal_eval(node.value)
     except ValueError:
         raise UserError(f"{place}: expected a literal value, found {ast.unparse(node.value)!r}.") from None
+    return target.id, list(value) if isinstance(value, tuple) else value
 
 
-def _comments_by_line(source: str) -> dict[int, str]:
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {t.start[0]: t.string.lstrip("# ").rstrip() for t in tokens if t.type == tokenize.COMMENT}
+def render_parameters(names: list[str]) -> str:
+    """A parameters cell: each setting with its default and description, a line each, sections as mappings."""
+    return "\n".join(line for name in names for line in _render(name))
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean x?)`, or nothing where no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {near[0]}?)" if near else ""
+def _render(name: str) -> list[str]:
+    field, default = RunSettings.model_fields[name], RunSettings.model_fields[name].default
+    if not isinstance(default, BaseModel):
+        return [f"{name} = {_literal(default)}  # {field.description}"]
+    inner = [
+        f"    {json.dumps(key)}: {_literal(each.default)},  # {each.description}"
+        for key, each in type(default).model_fields.items()
+    ]
+    return [f"{name} = {{  # {field.description}", *inner, "}"]
 
 
-def check_values(values: Mapping[str, Any], declared: Mapping[str, Parameter]) -> list[str]:
-    """One line for each value that its parameter does not admit; names nobody declares are not looked at."""
-    faults = ((name, declared[name].fault(value)) for name, value in values.items() if name in declared)
-    return [f"{name}: {fault}" for name, fault in faults if fault]
+def _literal(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | list) else repr(value)
+
+
+def renew_parameters_cell(path: Path) -> bool:
+    """Write the parameters cell of a notebook anew from the schema; True where that changed it."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    cell = next(cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", []))
+    rendered = render_parameters(list(read_parameters(path)))
+    if "".join(cell["source"]) == rendered:
+        return False
+    cell["source"] = rendered.splitlines(keepends=True)
+    write_text(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    return True

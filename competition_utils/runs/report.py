@@ -6,7 +6,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from competition_utils.runs import paths
+from competition_utils import paths
 from competition_utils.storage import write_text
 
 TEMPLATE = Path(__file__).with_name("report.html")

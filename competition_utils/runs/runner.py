@@ -17,13 +17,15 @@ from typing import Any
 
 import yaml
 
+from competition_utils import paths
 from competition_utils.errors import Fault, UserError
-from competition_utils.runs import ledger, paths, report
+from competition_utils.runs import ledger, report
+from competition_utils.runs.config import Config
 from competition_utils.runs.kernel import StageFailed, clock, execute
-from competition_utils.runs.settings import Settings
 from competition_utils.runs.stage import stage_settings, versions, why_not_done
 from competition_utils.storage import hash_json, read_json, write_json, write_text
 from competition_utils.submit import check_submission, export_submission, source_file
+from competition_utils.synthetic.folder import data_folder
 from competition_utils.tasks import select_tasks
 
 
@@ -32,7 +34,7 @@ class Run:
     """One run: a name, a folder, and the checked settings it is made from."""
 
     name: str
-    settings: Settings
+    config: Config
     folder: Path = field(init=False)
     values: dict[str, Any] = field(init=False)
 
@@ -40,15 +42,15 @@ class Run:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
             raise UserError(f"--name: expected letters, digits, dots, dashes or underscores, found {self.name!r}.")
         self.folder = paths.run_folder(self.name)
-        data = paths.data_folder(self.settings.data_dir, self.settings.sample_size)
+        data = data_folder(self.config.settings.data_dir, self.config.settings.sample_size)
         self.values = {"run_dir": paths.shown(self.folder), "data_dir": paths.shown(data)}
 
     def parameters(self, stage: str) -> dict[str, Any]:
-        return self.settings.for_stage(stage, self.values)
+        return self.config.for_stage(stage, self.values)
 
     def resolved(self) -> dict[str, dict[str, Any]]:
         """Every setting of every stage, defaults of the notebooks included."""
-        return {stage: stage_settings(stage, self.parameters(stage)) for stage in paths.STAGES}
+        return {stage: stage_settings(stage, self.parameters(stage))[1] for stage in paths.STAGES}
 
     @property
     def settings_hash(self) -> str:
@@ -136,7 +138,7 @@ def _stages_from_to(run: Run, first: str | None, last: str | None) -> tuple[str,
 def _execute_stages(run: Run, chosen: tuple[str, ...], forced: str | None) -> bool:
     """Execute what is not done; True if anything was. Prints one line a stage."""
     began, worked = time.monotonic(), False
-    expected = ledger.expected_seconds(ledger.read(paths.ledger_path()), run.settings.config, run.settings_hash)
+    expected = ledger.expected_seconds(ledger.read(paths.ledger_path()), run.config.name, run.settings_hash)
     for number, stage in enumerate(chosen):
         reason = "asked for by --from" if stage == forced else run.why_not_done(stage)
         if reason is None:
@@ -171,8 +173,8 @@ def _write_run_file(run: Run) -> None:
     """`run.yaml`: what was run, with what, where."""
     content = {
         "name": run.name,
-        "config": run.settings.config,
-        "given": run.settings.values,
+        "config": run.config.name,
+        "given": run.config.given,
         "settings": run.resolved(),
         "settings_hash": run.settings_hash,
         "git_commit": _git_commit(),
@@ -231,7 +233,7 @@ def find_run(name: str) -> Path:
 def _ledger_entry(run: Run, metrics: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": run.name,
-        "config": run.settings.config,
+        "config": run.config.name,
         "settings_hash": run.settings_hash,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "f1_mean": metrics.get("f1_mean"),

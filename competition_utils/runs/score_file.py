@@ -17,8 +17,8 @@ from competition_utils.data.files import read_table
 from competition_utils.errors import UserError
 from competition_utils.models.base import load_model
 from competition_utils.models.scoring.cache import ScoreCache, model_hash, own_share, score_cached
-from competition_utils.runs.paths import project_root
-from competition_utils.storage import appears_whole, write_parquet
+from competition_utils.paths import project_root
+from competition_utils.storage import atomic_write, write_parquet
 from competition_utils.tasks import QI, TASKS, Task
 from competition_utils.translation.interface import translate_table
 from competition_utils.translation.open import open_translator
@@ -121,12 +121,12 @@ def _plain_chunk(given: pd.DataFrame) -> pd.DataFrame:
 
 
 def _write_csv(path: Path, scores: pd.DataFrame) -> None:
-    with appears_whole(path) as beside:
+    with atomic_write(path) as beside:
         scores.to_csv(beside, index=False)
 
 
 def _write_json_lines(path: Path, scores: pd.DataFrame) -> None:
-    with appears_whole(path) as beside:
+    with atomic_write(path) as beside:
         scores.to_json(beside, orient="records", lines=True, force_ascii=False)
 
 

@@ -23,17 +23,21 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from competition_utils import paths
 from competition_utils.errors import UserError
-from competition_utils.runs import paths
+from competition_utils.runs.config import run_schema
 from competition_utils.runs.parameters import code_hash, read_parameters
+from competition_utils.settings.faults import checked
+from competition_utils.settings.schema import RunSettings
 from competition_utils.storage import (
-    appears_whole,
+    atomic_write,
     hash_file,
     hash_json,
     read_json,
     write_json,
     write_parquet,
 )
+from competition_utils.synthetic.folder import data_folder as folder_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,12 +61,13 @@ FIGURE_DPI = 130
 class Stage:
     """The open folder of one stage of one run; made by `open_stage`."""
 
-    def __init__(self, name: str, run: Path, settings: dict[str, Any], source_hash: str):
+    def __init__(self, name: str, run: Path, settings: RunSettings, declared: dict[str, Any], source_hash: str):
         self.name = name
         self.run = run
         self.folder = run / name
         self.manifest_path = self.folder / "manifest.json"
-        self.settings = settings
+        self.settings = settings  # checked; those that this stage does not declare have their defaults
+        self.declared = declared
         self.source_hash = source_hash
         self._inputs: dict[str, dict[str, str]] = {"run": {}, "files": {}}
         self._started = time.monotonic()
@@ -104,7 +109,7 @@ class Stage:
 
     def data_folder(self, data_dir: str) -> Path:
         """The data folder that the parameter `data_dir` means ("sample": the built-in one), as an input."""
-        return self.uses(paths.data_folder(data_dir))
+        return self.uses(folder_of(data_dir))
 
     # What it leaves
 
@@ -118,7 +123,7 @@ class Stage:
 
     def save_figure(self, name: str, figure: Figure) -> Figure:
         """Write `<stage>/figures/<name>.png` and give the figure back, so that the cell shows it."""
-        with appears_whole(self.path(f"figures/{name}.png")) as beside:
+        with atomic_write(self.path(f"figures/{name}.png")) as beside:
             figure.savefig(beside, format="png", dpi=FIGURE_DPI, bbox_inches="tight")
         _show_figures_in_notebooks()
         return figure
@@ -137,8 +142,8 @@ class Stage:
         outputs = {name: hash_file(self.folder / name) for name in _files_in(self.folder)}
         manifest = {
             "stage": self.name,
-            "settings": self.settings,
-            "settings_hash": hash_json(self.settings),
+            "settings": self.declared,
+            "settings_hash": hash_json(self.declared),
             "source_hash": self.source_hash,
             "inputs": self._inputs,
             "outputs": outputs,
@@ -157,10 +162,10 @@ def open_stage(name: str, run_dir: Path | str, settings: Mapping[str, Any]) -> S
     it was killed and settings, notebook and earlier stages are the same, so that checkpoints can be used.
     """
     source, run = paths.notebook_path(name), paths.in_project(run_dir)
-    stage = Stage(name, run, stage_settings(name, settings), code_hash(source))
+    stage = Stage(name, run, *stage_settings(name, settings), code_hash(source))
     earlier = paths.STAGES[: paths.STAGES.index(name)]
     identity = {
-        "settings": hash_json(stage.settings),
+        "settings": hash_json(stage.declared),
         "source": stage.source_hash,
         "earlier": {before: _outputs_hash(run / before) for before in earlier},
     }
@@ -172,10 +177,15 @@ def open_stage(name: str, run_dir: Path | str, settings: Mapping[str, Any]) -> S
     return stage
 
 
-def stage_settings(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a stage: each parameter that its notebook declares, with the given value or default."""
-    declared = read_parameters(paths.notebook_path(name)).values()
-    return {p.name: values.get(p.name, p.default) for p in declared if p.name not in PLACES}
+def stage_settings(name: str, values: Mapping[str, Any]) -> tuple[RunSettings, dict[str, Any]]:
+    """All settings, those that the notebook of a stage declares with the given values; and these as plain values.
+
+    Raises UserError for values that the schema does not admit.
+    """
+    declared = read_parameters(paths.notebook_path(name))
+    given = {key: values.get(key, default) for key, default in declared.items()}
+    settings = checked(run_schema(), given, paths.notebook_name(name), "Mend them in its first cell.")
+    return settings, settings.model_dump(include=set(declared) - set(PLACES))
 
 
 def why_not_done(name: str, run: Path, values: Mapping[str, Any]) -> str | None:
@@ -184,7 +194,7 @@ def why_not_done(name: str, run: Path, values: Mapping[str, Any]) -> str | None:
     if not path.is_file():
         return "not finished yet" if path.parent.is_dir() else "not run yet"
     manifest = read_json(path)
-    changed = _changed_settings(manifest["settings"], stage_settings(name, values))
+    changed = _changed_settings(manifest["settings"], stage_settings(name, values)[1])
     if changed:
         return f"settings changed ({', '.join(changed)})"
     if manifest["source_hash"] != code_hash(paths.notebook_path(name)):

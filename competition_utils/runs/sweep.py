@@ -8,8 +8,8 @@ from itertools import product
 import pandas as pd
 
 from competition_utils.errors import UserError
+from competition_utils.runs.config import load_config
 from competition_utils.runs.runner import Run, execute_run
-from competition_utils.runs.settings import load_settings
 from competition_utils.storage import read_json
 
 
@@ -28,11 +28,11 @@ def plan(
     for config, strategy, model in product(configs, strategies or [None], models or [None]):
         cell = {"strategy": strategy, "model": model}
         chosen = [f"{key}={value}" for key, value in cell.items() if value is not None]
-        settings = load_settings(config, [*overrides, *chosen], data_dir)
-        name = "-".join([settings.config, *(value for value in cell.values() if value is not None)])
+        loaded = load_config(config, [*overrides, *chosen], data_dir)
+        name = "-".join([loaded.name, *(value for value in cell.values() if value is not None)])
         if name in runs:
             raise UserError(f"sweep: two cells are named {name}. Give each config, strategy and model once.")
-        runs[name] = Run(name, settings)
+        runs[name] = Run(name, loaded)
     return list(runs.values())
 
 

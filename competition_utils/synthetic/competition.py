@@ -18,7 +18,7 @@ from competition_utils.data import lexicon as lexicon_module
 from competition_utils.data.lexicon import Lexicon, load_lexicon, names
 from competition_utils.errors import UserError
 from competition_utils.progress import progress
-from competition_utils.storage import appears_whole, hash_file, read_json, write_json
+from competition_utils.storage import atomic_write, hash_file, read_json, write_json
 from competition_utils.synthetic.catalogue import Catalogue
 from competition_utils.synthetic.items import draw_conflicts, draw_items
 from competition_utils.synthetic.queries import World, draw_queries
@@ -213,12 +213,12 @@ def _write_lines(path: Path, task: Task, rows: pd.DataFrame, labelled: bool) -> 
     encode = json.JSONEncoder(ensure_ascii=False).encode
     targets = rows["target"].astype(object).where(rows["target"].notna(), None)
     columns = zip(rows["id"], rows["language"], rows["query"], targets, labels, strict=True)
-    with appears_whole(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as stream:
+    with atomic_write(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as stream:
         for number, language, query, target, label in columns:
             values = (number, task.name, language, query, target, label)
             stream.write(encode(dict(zip(fields, values, strict=False))) + "\n")
 
 
 def _write_table(path: Path, table: pd.DataFrame, sep: str) -> None:
-    with appears_whole(path) as beside:
+    with atomic_write(path) as beside:
         table.to_csv(beside, sep=sep, index=False, lineterminator="\n")

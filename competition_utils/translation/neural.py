@@ -270,10 +270,12 @@ def load_instruct(name: str, four_bit: bool | str) -> tuple[Any, Any]:
     Raises UserError where there is no such model, or it cannot be had in 4-bit.
     """
     from competition_utils.models.decoder import load
-    from competition_utils.models.decoder.settings import DecoderSettings
+    from competition_utils.settings.schema import DecoderSettings
 
     # Not through Unsloth: it patches training and its own way of scoring, and gains little for short answers.
-    settings = DecoderSettings.read({"model": name, "four_bit": four_bit, "backend": "transformers"})
+    settings = DecoderSettings.model_validate(
+        {"model_name_or_path": name, "load_in_4bit": four_bit, "backend": "transformers"}
+    )
     choice = load.prepare(settings)
     print(f"{name}: {choice}.")
     return load.load_tokenizer(name), load.load_base(name, choice)

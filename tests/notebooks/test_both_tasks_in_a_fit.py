@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from random_models import build_random_model
 
-from competition_utils.runs import paths
+from competition_utils import paths
 from competition_utils.runs.kernel import execute
 from competition_utils.runs.parameters import read_notebook
 from competition_utils.storage import read_json, write_json, write_parquet
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 THINGS = np.array(["shoe", "lamp", "phone", "chair"])
-DECODER = {"device": "cpu", "max_length": 128, "effective_batch": 8, "evaluate_every": 2, "learning_rate": 3e-3}
+DECODER = {"device": "cpu", "max_length": 128, "total_batch_size": 8, "eval_steps": 2, "learning_rate": 3e-3}
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from competition_utils.runs import paths
+from competition_utils import paths
 from competition_utils.runs.parameters import read_notebook
 from competition_utils.storage import read_json
 from competition_utils.submit import check_submission

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from competition_utils.runs import paths
-from competition_utils.runs.parameters import read_notebook, read_parameters
-from competition_utils.runs.settings import load_settings
+from competition_utils import paths
+from competition_utils.cli.commands.schema import json_schema
+from competition_utils.runs.config import load_config
+from competition_utils.runs.parameters import parameters_cell, read_notebook, read_parameters, render_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -49,7 +50,7 @@ def test_the_five_notebooks_are_collected_and_no_other():
 
 
 @every_notebook
-def test_cells_call_what_is_defined_elsewhere(notebook):
+def test_cells_define_no_functions_and_no_classes(notebook):
     for cell in code_cells(notebook):
         found = [type(node).__name__ for node in ast.walk(ast.parse(cell["source"])) if isinstance(node, DEFINITIONS)]
         assert not found, cell["source"]
@@ -65,12 +66,14 @@ def test_a_call_that_depends_on_something_stands_under_an_if(notebook):
 
 @every_notebook
 def test_no_cell_is_longer_than_a_glance(notebook):
-    assert max(len(cell["source"].splitlines()) for cell in code_cells(notebook)) <= LONGEST_CELL
+    cells = [cell for cell in code_cells(notebook) if "parameters" not in cell["metadata"].get("tags", [])]
+    assert max(len(cell["source"].splitlines()) for cell in cells) <= LONGEST_CELL
 
 
 @every_notebook
-def test_every_parameter_has_a_comment(notebook):
-    assert [p.name for p in read_parameters(notebook).values() if not p.comment] == []
+def test_the_parameters_cell_is_the_one_that_the_schema_gives(notebook):
+    expected = render_parameters(list(read_parameters(notebook)))
+    assert parameters_cell(notebook) == expected, "run: python -m competition_utils schema --write"
 
 
 @every_notebook
@@ -110,14 +113,11 @@ def test_outputs_are_cleared(notebook):
     assert all(not cell["outputs"] and cell["execution_count"] is None for cell in code_cells(notebook))
 
 
-def test_a_parameter_of_several_notebooks_has_the_same_default_in_each():
-    defaults: dict[str, set[str]] = {}
-    for notebook in NOTEBOOKS:
-        for parameter in read_parameters(notebook).values():
-            defaults.setdefault(parameter.name, set()).add(repr(parameter.default))
-    assert {name: found for name, found in defaults.items() if len(found) > 1} == {}
+def test_the_schema_that_editors_read_is_that_of_the_code():
+    written = (ROOT / "configs" / "schema.json").read_text(encoding="utf-8")
+    assert written == json_schema(), "run: python -m competition_utils schema --write"
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_fits_the_notebooks(config):
-    assert load_settings(str(config)).config == config.stem
+    assert load_config(str(config)).name == config.stem

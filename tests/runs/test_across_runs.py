@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from competition_utils import paths
 from competition_utils.cli.commands import blend, compare, thresholds
 from competition_utils.decide.decisions import decide, read_scores
 from competition_utils.errors import DataError, UserError
-from competition_utils.runs import paths
 from competition_utils.runs.artefacts import artefact_reader
 
 ROWS = 900

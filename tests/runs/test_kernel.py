@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from competition_utils import paths
 from competition_utils.errors import UserError
-from competition_utils.runs import paths
+from competition_utils.runs.config import load_config
 from competition_utils.runs.kernel import StageFailed, clock, execute
 from competition_utils.runs.parameters import read_notebook
 from competition_utils.runs.runner import Run, execute_run
-from competition_utils.runs.settings import load_settings
 
 NOTEBOOKS = Path(__file__).parent / "notebooks"
 EXECUTED = "papermill_runs/x/03_finetune.ipynb"
@@ -78,7 +78,7 @@ def test_a_notebook_that_forgets_to_finish_is_a_failed_stage(project):
     text = paths.notebook_path("eda").read_text().replace("'finetune'", "'eda'")
     paths.notebook_path("eda").write_text(text)
     (project / "configs" / "small.yaml").write_text("data_dir: data\n")
-    settings = load_settings("small")
+    settings = load_config("small")
     with pytest.raises(StageFailed, match=r"must call stage\.finish"):
         execute_run(Run("x", settings), last="eda")
 

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from competition_utils import paths
 from competition_utils.cli.commands import leave_one_language_out as command
 from competition_utils.errors import UserError
 from competition_utils.models import base
 from competition_utils.models.base import FitReport, RelevanceModel
-from competition_utils.runs import paths
 from competition_utils.runs.leave_one_out import comparison, expectations, language_splits, leave_one_language_out
+from competition_utils.settings.schema import LinearSettings
 
 LANGUAGES = ["en", "es", "fr", "ja"]
 
@@ -18,6 +19,7 @@ class Oracle(RelevanceModel):
     """Scores by a number hidden in the query, and the better the more rows it was fitted on."""
 
     kind = "oracle"
+    schema = LinearSettings
     fitted_on: list = []  # noqa: RUF012 (the test reads what every instance was given)
 
     def fit(self, train, valid, *, work_dir, seed):

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from competition_utils.runs import paths
+from competition_utils import paths
 from competition_utils.runs.kernel import execute
 from competition_utils.runs.parameters import read_notebook
 

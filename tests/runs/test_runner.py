@@ -9,18 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from competition_utils import paths
 from competition_utils.cli import main as cli
 from competition_utils.errors import UserError
-from competition_utils.runs import ledger, paths, runner
+from competition_utils.runs import ledger, runner
+from competition_utils.runs.config import load_config
 from competition_utils.runs.runner import Outcome, Run, execute_run, only_runner
-from competition_utils.runs.settings import load_settings
 from competition_utils.storage import read_json
 
 SUBMITTED = ("submit_QC.txt", "submit_QI.txt", "submit.zip", "submission_QC.csv", "submission_QI.csv")
 
 
 def run_small(name: str, *overrides: str, **options) -> Outcome:
-    return execute_run(Run(name, load_settings("small", overrides)), **options)
+    return execute_run(Run(name, load_config("small", overrides)), **options)
 
 
 def submission_bytes(name: str) -> dict[str, bytes]:

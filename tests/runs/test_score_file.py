@@ -158,6 +158,6 @@ def test_a_setting_that_the_model_does_not_have_ends_with_status_2(model, tmp_pa
     source = official(tmp_path / "test_QI.txt", ROWS)
     call = ["score", "--model", str(model), "--input", str(source), "--output", str(tmp_path / "scores.csv")]
     assert main([*call, "-p", "d=2.0"]) == 2
-    assert "linear.d: no such setting" in capsys.readouterr().err
+    assert "d: no such setting" in capsys.readouterr().err
     assert main([*call, "-p", "d"]) == 2
     assert "expected KEY=VALUE" in capsys.readouterr().err

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from competition_utils import paths
 from competition_utils.errors import UserError
-from competition_utils.runs import paths
 from competition_utils.runs.stage import open_stage, why_not_done
 from competition_utils.storage import read_json
 

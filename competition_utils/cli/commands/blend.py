@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from competition_utils.runs import paths
+from competition_utils import paths
 
 HELP = "blend the scores of runs into a new run folder, dropping members that do not help"
 EXAMPLES = """\

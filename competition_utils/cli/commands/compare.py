@@ -18,9 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from competition_utils.paths import shown
     from competition_utils.runs.artefacts import find_run
     from competition_utils.runs.comparing import compare_runs, mean_of_tasks, save_comparison
-    from competition_utils.runs.paths import shown
     from competition_utils.tasks import select_tasks
 
     names = [task.name for task in select_tasks(args.task)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from competition_utils.runs import paths
+from competition_utils import paths
 
 HELP = "fit with each language left out in turn: the F1 to expect on a language without labels"
 EXAMPLES = """\
   python -m competition_utils leave-one-language-out sample
-  python -m competition_utils leave-one-language-out sample --task QC --model encoder --settings '{epochs: 1}'
+  python -m competition_utils leave-one-language-out sample --task QC --model encoder --settings '{num_train_epochs: 1}'
 """
 
 
@@ -17,13 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_name", metavar="RUN", help="a run whose stage augmentation is finished")
     parser.add_argument("--task", default="all", help="QC, QI or all (default)")
     parser.add_argument("--model", default="linear", help="kind of model: linear (default), encoder or decoder")
-    parser.add_argument("--settings", metavar="YAML", default="{}", help="settings of the model, e.g. '{epochs: 1}'")
+    parser.add_argument("--settings", metavar="YAML", default="{}", help="its settings, e.g. '{num_train_epochs: 1}'")
     parser.add_argument("--seed", type=int, default=0)
 
 
 def run(args: argparse.Namespace) -> int:
-    from competition_utils.runs.artefacts import find_run, mapping_of
+    from competition_utils.runs.artefacts import find_run
     from competition_utils.runs.leave_one_out import comparison, leave_out_in_run
+    from competition_utils.settings.reading import mapping_of
     from competition_utils.tasks import select_tasks
 
     folder, settings = find_run(args.run_name), mapping_of(args.settings, "--settings")

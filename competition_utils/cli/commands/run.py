@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
+from competition_utils import paths
 from competition_utils.cli.arguments import add_parameters, from_here
-from competition_utils.runs import paths
 
 HELP = "execute the five notebooks of a config into papermill_runs/NAME and export submissions/NAME"
 EXAMPLES = """\
   python -m competition_utils run sample --resume
   python -m competition_utils run encoder_cpu --data-dir ../shared/data/taxobench --name taxobench
-  python -m competition_utils run sample --name quick -p model=linear -p encoder.epochs=1
+  python -m competition_utils run sample --name quick -p model=linear -p encoder.num_train_epochs=1
   python -m competition_utils run sample --resume --from threshold_tuning
 """
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", help="a YAML file, or the name of one in configs/")
     parser.add_argument("--name", help="name of the run's folder (default: the config's name)")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the official files, instead of the config's")
-    add_parameters(parser, "set one parameter of the notebooks; a dot reaches into a mapping (encoder.epochs=2)")
+    add_parameters(parser, "set one parameter; a dot reaches into a section (encoder.num_train_epochs=2)")
     parser.add_argument("--resume", action="store_true", help="go on with a run: what is done and still valid stays")
     stages = {"choices": paths.STAGES, "metavar": "STAGE"}
     parser.add_argument("--from", dest="first", help="do this stage and what follows from it again", **stages)
@@ -29,14 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from competition_utils.runs.config import load_config
     from competition_utils.runs.kernel import StageFailed
     from competition_utils.runs.report import text_table
     from competition_utils.runs.runner import Run, execute_run
-    from competition_utils.runs.settings import load_settings
 
     data_dir = args.data_dir and from_here(args.data_dir)
-    settings = load_settings(args.config, args.parameters, data_dir)
-    job = Run(args.name or settings.config, settings)
+    config = load_config(args.config, args.parameters, data_dir)
+    job = Run(args.name or config.name, config)
     try:
         outcome = execute_run(job, resume=args.resume, first=args.first, last=args.last)
     except StageFailed as error:

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from competition_utils.runs.score_file import score_file
-    from competition_utils.runs.settings import parse_overrides
+    from competition_utils.settings.reading import parse_overrides
 
     others, faults = parse_overrides(args.parameters)
     if faults:

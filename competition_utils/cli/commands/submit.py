@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from competition_utils.runs.paths import shown, submission_folder
+    from competition_utils.paths import shown, submission_folder
     from competition_utils.runs.runner import export_run, find_run
 
     folder = find_run(args.name)

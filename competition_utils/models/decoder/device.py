@@ -30,8 +30,8 @@ class DeviceChoice:
 
     device: str
     dtype: str
-    attention: str
-    four_bit: bool
+    attn_implementation: str
+    load_in_4bit: bool
     backend: str
     why: tuple[str, ...]
 
@@ -62,8 +62,8 @@ def choose_device(
     family: str,
     device: str = AUTO,
     dtype: str = AUTO,
-    attention: str = AUTO,
-    four_bit: bool | str = AUTO,
+    attn_implementation: str = AUTO,
+    load_in_4bit: bool | str = AUTO,
     backend: str = AUTO,
 ) -> DeviceChoice:
     """Choose for one machine and one model family (`config.model_type`); anything but "auto" is taken as
@@ -74,10 +74,10 @@ def choose_device(
     device, why_device = _choose_place(machine, device)
     backend, why_backend = _choose_backend(machine, device, backend)
     dtype, why_dtype = _choose_dtype(machine, device, dtype, family)
-    four_bit, why_four_bit = _choose_four_bit(machine, device, four_bit)
-    attention, why_attention = _choose_attention(machine, backend, attention, dtype)
+    load_in_4bit, why_four_bit = _choose_four_bit(machine, device, load_in_4bit)
+    attn_implementation, why_attention = _choose_attention(machine, backend, attn_implementation, dtype)
     why = (why_device, why_backend, why_dtype, why_four_bit, why_attention)
-    return DeviceChoice(device, dtype, attention, four_bit, backend, why)
+    return DeviceChoice(device, dtype, attn_implementation, load_in_4bit, backend, why)
 
 
 def wants_unsloth(machine: Machine, device: str, backend: str) -> bool:
@@ -124,7 +124,9 @@ def _choose_dtype(machine: Machine, device: str, wish: str, family: str) -> tupl
 def _choose_four_bit(machine: Machine, device: str, wish: bool | str) -> tuple[bool, str]:
     installed = "bitsandbytes" in machine.packages
     if wish is True and not installed:
-        raise UserError("four_bit: expected the package bitsandbytes, found none. Install it or set `four_bit: false`.")
+        raise UserError(
+            "load_in_4bit: expected the package bitsandbytes, found none. Install it or set `load_in_4bit: false`."
+        )
     if wish != AUTO:
         return bool(wish), "4-bit nf4, as asked" if wish else "16-bit or more, as asked"
     if device == "cuda" and installed:

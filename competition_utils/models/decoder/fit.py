@@ -18,7 +18,7 @@ from competition_utils.models.decoder import load
 from competition_utils.models.decoder.launch import is_first_process, wait_for_the_others
 from competition_utils.models.decoder.load import Decoder
 from competition_utils.models.decoder.prompts import PromptWriter
-from competition_utils.models.decoder.settings import DecoderSettings
+from competition_utils.settings.schema import DecoderSettings
 from competition_utils.storage import hash_json, read_json, write_json
 
 PAIR_COLUMNS = ["task", "language", "query", "query_en", "target"]
@@ -44,7 +44,7 @@ def plan_stages(config: DecoderSettings, train: pd.DataFrame, valid: pd.DataFram
     wanted = set((valid if len(valid) else train)["task"].unique())
     own = train["task"].isin(wanted).to_numpy()
     evaluates = len(valid) > 0
-    main = Stage("training", own, config.epochs, evaluates)
+    main = Stage("training", own, config.num_train_epochs, evaluates)
     if config.training == "joint":
         return [main]
     if config.training == "two_stage":
@@ -100,16 +100,16 @@ def fit_decoder(
     """Fit in this process (or as one of a launch). A stage that was finished is not trained again, one that
     was cut off goes on from its last checkpoint; other settings, rows or seed start anew."""
     stages = plan_stages(config, train, valid)
-    decoder = open_decoder(config, config.model, seed=seed, sharded=config.sharded)
+    decoder = open_decoder(config, config.model_name_or_path, seed=seed, sharded=config.sharded)
     report = FitReport(seed=seed, notes=[str(decoder.choice)])
-    report.notes += [note for note in [load.size_warning(config.model)] if note]
+    report.notes += [note for note in [load.size_warning(config.model_name_or_path)] if note]
     tables = {}
     for name, table in (("train", train), ("valid", valid)):
         tables[name], lengths = _label(table, decoder.writer, config)
         report.notes += [f"{name}: {lengths}"] if len(table) else []
     if is_first_process():
         print(*report.notes, sep="\n", flush=True)
-        _forget_other_fits(work_dir, hash_json([config.as_dict(), hash_of_rows(train, valid), seed]))
+        _forget_other_fits(work_dir, hash_json([config.model_dump(), hash_of_rows(train, valid), seed]))
     wait_for_the_others()  # else one could still see a checkpoint that another removes
     if config.start_from:
         load.load_adapter(decoder.model, Path(config.start_from) / "adapter")
@@ -139,7 +139,7 @@ def _run_stage(
         folder=folder,
         seed=seed,
     )
-    note = f"effective batch {config.effective_batch}, {fit}, {config.processes} process(es)"
+    note = f"effective batch {config.total_batch_size}, {fit}, {config.num_processes} process(es)"
     if is_first_process():
         write_json(done / "history.json", {"rows": rows, "note": note})
     return rows, note

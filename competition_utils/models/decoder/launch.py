@@ -22,7 +22,7 @@ import pandas as pd
 import competition_utils
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport
-from competition_utils.models.decoder.settings import DecoderSettings
+from competition_utils.settings.schema import DecoderSettings
 from competition_utils.storage import read_json, write_json, write_parquet
 
 CHILD = "COMPETITION_UTILS_CHILD"  # set in the children, so that they do not start children
@@ -59,7 +59,7 @@ def fit_in_children(
     """Fit a decoder; the fitted model lies in `work_dir/fitted`. Raises UserError as the fit itself does."""
     write_parquet(work_dir / "launch" / "train.parquet", train)
     write_parquet(work_dir / "launch" / "valid.parquet", valid)
-    job = {"do": "fit", "settings": settings.as_dict(), "work_dir": str(work_dir.resolve()), "seed": seed}
+    job = {"do": "fit", "settings": settings.model_dump(), "work_dir": str(work_dir.resolve()), "seed": seed}
     _run(job, work_dir / "launch", settings)
     return FitReport(**read_json(work_dir / "fitted" / "report.json"))
 
@@ -72,25 +72,25 @@ def score_in_children(folder: Path, pairs: pd.DataFrame, settings: DecoderSettin
     with tempfile.TemporaryDirectory(prefix="scoring-") as place:
         here = Path(place)
         write_parquet(here / "pairs.parquet", pairs)
-        job = {"do": "score", "folder": str(Path(folder).resolve()), "settings": settings.as_dict()}
+        job = {"do": "score", "folder": str(Path(folder).resolve()), "settings": settings.model_dump()}
         _run(job, here, settings)
         return np.load(here / "scores.npy", allow_pickle=False)
 
 
 def command(job: Path, settings: DecoderSettings) -> list[str]:
-    """The line that starts the children: as many as `settings.processes`."""
+    """The line that starts the children: as many as `settings.num_processes`."""
     line = [
         sys.executable,
         "-m",
         "accelerate.commands.launch",
         "--num_processes",
-        str(settings.processes),
+        str(settings.num_processes),
         *ONE_MACHINE,
     ]
-    if settings.parallel == "fsdp" and settings.processes > 1:
+    if settings.parallel == "fsdp" and settings.num_processes > 1:
         line += ["--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"]
         line += ["--fsdp_state_dict_type", "FULL_STATE_DICT", "--fsdp_cpu_ram_efficient_loading", "false"]
-    elif settings.processes > 1:
+    elif settings.num_processes > 1:
         line += ["--multi_gpu"]  # on a CPU too: `--cpu` would start one process only
     return [*line, "-m", "competition_utils.models.decoder.launch_child", str(job)]
 

@@ -16,7 +16,7 @@ from competition_utils.errors import UserError
 from competition_utils.models.decoder.launch import has_gpu, in_launch, is_first_process
 from competition_utils.models.decoder.model import DecoderModel
 from competition_utils.models.decoder.score import add_up_shares
-from competition_utils.models.decoder.settings import DecoderSettings
+from competition_utils.settings.schema import DecoderSettings
 from competition_utils.storage import read_json, write_text
 
 
@@ -35,11 +35,11 @@ def _do(job: dict[str, Any], place: Path) -> None:
     if job["do"] == "fit":
         tables = [pd.read_parquet(place / f"{name}.parquet") for name in ("train", "valid")]
         model = DecoderModel(job["settings"])
-        _join_the_others(model.config)
+        _join_the_others(model.settings)
         model.fit(*tables, work_dir=Path(job["work_dir"]), seed=job["seed"])
         return
     model = DecoderModel.load(Path(job["folder"]), job["settings"])
-    _join_the_others(model.config)
+    _join_the_others(model.settings)
     scores = add_up_shares(model.score(pd.read_parquet(place / "pairs.parquet")))
     if is_first_process():
         np.save(place / "scores.npy", scores, allow_pickle=False)

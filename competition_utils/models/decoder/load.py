@@ -18,7 +18,7 @@ from typing import Any
 from competition_utils.errors import UserError
 from competition_utils.models.decoder.device import DeviceChoice, choose_device, look_at_machine, wants_unsloth
 from competition_utils.models.decoder.prompts import PromptWriter
-from competition_utils.models.decoder.settings import DecoderSettings
+from competition_utils.settings.schema import DecoderSettings
 
 LABEL_ROWS = "label_rows.safetensors"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", LABEL_ROWS)
@@ -84,11 +84,11 @@ def prepare(settings: DecoderSettings) -> DeviceChoice:
     _without_widgets()
     return choose_device(
         machine,
-        family=find_config(settings.model).model_type,
+        family=find_config(settings.model_name_or_path).model_type,
         device=settings.device,
         dtype=settings.dtype,
-        attention=settings.attention,
-        four_bit=settings.four_bit,
+        attn_implementation=settings.attn_implementation,
+        load_in_4bit=settings.load_in_4bit,
         backend=settings.backend,
     )
 
@@ -132,8 +132,8 @@ def _load_unsloth(name: str, choice: DeviceChoice) -> Any:
     model, _ = fast.from_pretrained(
         name,
         max_seq_length=UNSLOTH_MAX_LENGTH,
-        load_in_4bit=choice.four_bit,
-        load_in_16bit=not choice.four_bit,
+        load_in_4bit=choice.load_in_4bit,
+        load_in_16bit=not choice.load_in_4bit,
         dtype=getattr(torch, choice.dtype),
         device_map={"": own_gpu()},  # accelerate refuses a bare "cuda" here
         use_exact_model_name=True,
@@ -154,7 +154,7 @@ def _load_plain(name: str, choice: DeviceChoice, sharded: bool) -> Any:
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig, Gemma3ForCausalLM
 
     config, options = find_config(name), {}
-    if choice.four_bit:
+    if choice.load_in_4bit:
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
@@ -173,7 +173,7 @@ def _load_plain(name: str, choice: DeviceChoice, sharded: bool) -> Any:
         loader.from_pretrained,
         name,
         dtype=getattr(torch, choice.dtype),
-        attn_implementation=choice.attention,
+        attn_implementation=choice.attn_implementation,
         **options,
     )
     model.requires_grad_(False)
@@ -190,10 +190,10 @@ GEMMA3_TEXT_PART = {
 def add_adapter(model: Any, settings: DecoderSettings, choice: DeviceChoice, *, seed: int) -> Any:
     """Put fresh LoRA adapters on `model`; B starts at zero, so the scores do not change yet."""
     options = {
-        "r": settings.lora_rank,
+        "r": settings.lora_r,
         "lora_alpha": settings.lora_alpha,
         "lora_dropout": settings.lora_dropout,
-        "target_modules": list(settings.lora_targets),
+        "target_modules": list(settings.target_modules),
         "bias": "none",
     }
     if choice.backend == "unsloth":

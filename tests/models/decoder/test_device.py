@@ -17,7 +17,7 @@ def choose(machine, family="gemma3_text", **wishes):
 
 def test_cpu_gets_float32_and_transformers_without_4_bit():
     choice = choose(LAPTOP)
-    assert (choice.device, choice.dtype, choice.backend, choice.four_bit, choice.attention) == (
+    assert (choice.device, choice.dtype, choice.backend, choice.load_in_4bit, choice.attn_implementation) == (
         "cpu",
         "float32",
         "transformers",
@@ -28,7 +28,7 @@ def test_cpu_gets_float32_and_transformers_without_4_bit():
 
 def test_cuda_gets_unsloth_in_4_bit_and_bfloat16():
     choice = choose(H100)
-    assert (choice.device, choice.dtype, choice.backend, choice.four_bit) == (
+    assert (choice.device, choice.dtype, choice.backend, choice.load_in_4bit) == (
         "cuda",
         "bfloat16",
         "unsloth",
@@ -38,12 +38,12 @@ def test_cuda_gets_unsloth_in_4_bit_and_bfloat16():
 
 def test_cuda_without_unsloth_gets_transformers_with_sdpa():
     choice = choose(Machine(1, "NVIDIA H100", (9, 0), 80.0, frozenset({"bitsandbytes"})))
-    assert (choice.backend, choice.attention, choice.four_bit) == ("transformers", "sdpa", True)
+    assert (choice.backend, choice.attn_implementation, choice.load_in_4bit) == ("transformers", "sdpa", True)
 
 
 def test_flash_attention_is_taken_where_it_is_installed():
     machine = Machine(1, "NVIDIA H100", (9, 0), 80.0, frozenset({"flash_attn"}))
-    assert choose(machine).attention == "flash_attention_2"
+    assert choose(machine).attn_implementation == "flash_attention_2"
 
 
 @pytest.mark.parametrize(("family", "dtype"), [("gemma3", "float32"), ("gemma3_text", "float32"), ("qwen2", "float16")])
@@ -56,8 +56,10 @@ def test_gemma_3_refuses_float16_even_when_asked():
 
 
 def test_wishes_are_taken_as_given():
-    choice = choose(H100, device="cpu", backend="transformers", dtype="bfloat16", attention="eager", four_bit=True)
-    assert (choice.device, choice.dtype, choice.attention, choice.four_bit) == (
+    choice = choose(
+        H100, device="cpu", backend="transformers", dtype="bfloat16", attn_implementation="eager", load_in_4bit=True
+    )
+    assert (choice.device, choice.dtype, choice.attn_implementation, choice.load_in_4bit) == (
         "cpu",
         "bfloat16",
         "eager",
@@ -70,7 +72,7 @@ def test_wishes_are_taken_as_given():
     [
         (LAPTOP, {"device": "cuda"}, "CUDA"),
         (LAPTOP, {"backend": "unsloth"}, "unsloth"),
-        (Machine(), {"four_bit": True}, "bitsandbytes"),
+        (Machine(), {"load_in_4bit": True}, "bitsandbytes"),
     ],
 )
 def test_a_wish_that_cannot_be_met_is_an_error_that_names_it(machine, wish, word):

@@ -11,7 +11,7 @@ import torch
 import yaml
 from tiny_decoders import needs_gpu
 
-from competition_utils.models.decoder.settings import DecoderSettings
+from competition_utils.settings.schema import DecoderSettings
 
 ROOT = Path(__file__).parents[3]
 RECIPES = ["gemma3_12b_4bit", "qwen25_14b_4bit"]
@@ -32,8 +32,8 @@ def benchmark(name):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_names_a_decoder_with_settings_that_hold(name):
     recipe = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text(encoding="utf-8"))
-    settings = DecoderSettings.read(recipe["decoder"])
-    assert recipe["model"] == "decoder" and settings.four_bit is True and settings.learning_rate == 2e-4
+    settings = DecoderSettings.model_validate(recipe["decoder"])
+    assert recipe["model"] == "decoder" and settings.load_in_4bit is True and settings.learning_rate == 2e-4
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="holds on machines without a GPU")

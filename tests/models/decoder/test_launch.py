@@ -13,7 +13,7 @@ from tiny_decoders import build_tiny, toy_pairs, toy_settings
 from competition_utils.errors import UserError
 from competition_utils.models.decoder import launch, launch_child
 from competition_utils.models.decoder.model import DecoderModel
-from competition_utils.models.decoder.settings import DecoderSettings
+from competition_utils.settings.schema import DecoderSettings
 
 pytestmark = pytest.mark.timeout(600)  # starting five processes takes minutes on a machine that is busy
 
@@ -24,7 +24,7 @@ def model(tmp_path_factory):
 
 
 def command(place, **settings):
-    return launch.command(place / "job.json", DecoderSettings.read({"model": "tiny"} | settings))
+    return launch.command(place / "job.json", DecoderSettings.model_validate({"model_name_or_path": "tiny"} | settings))
 
 
 def test_children_are_started_by_accelerate_with_this_python(tmp_path):
@@ -40,20 +40,20 @@ def test_sharding_over_gpus_is_asked_for_by_a_setting(tmp_path):
 
 
 def test_a_child_does_not_start_children(monkeypatch, model):
-    decoder = DecoderModel(toy_settings(model, processes=2))
+    decoder = DecoderModel(toy_settings(model, num_processes=2))
     assert decoder._wants_children()
     monkeypatch.setenv(launch.CHILD, "1")
     assert not decoder._wants_children()
 
 
 def test_a_part_of_another_launch_starts_no_processes_but_one_of_its_own(monkeypatch, model):
-    decoder = DecoderModel(toy_settings(model, processes=2))
+    decoder = DecoderModel(toy_settings(model, num_processes=2))
     monkeypatch.setenv("WORLD_SIZE", "4")
     assert not decoder._wants_children()
     jobs = []
     monkeypatch.setattr(launch, "_run", lambda job, place, settings: jobs.append((job, settings)))
     with pytest.raises(FileNotFoundError):  # of the scores, which nobody wrote
-        launch.score_in_children(model, toy_pairs(4), decoder.config)
+        launch.score_in_children(model, toy_pairs(4), decoder.settings)
     assert jobs[0][0]["settings"]["processes"] == jobs[0][1].processes == 1
 
 
@@ -75,13 +75,13 @@ def test_children_forget_the_launch_that_their_parent_is_part_of_but_not_its_gpu
     monkeypatch.setattr(launch.subprocess, "Popen", Children)
     for name, value in {"RANK": "3", "WORLD_SIZE": "4", "MASTER_PORT": "29500", "LOCAL_RANK": "3"}.items():
         monkeypatch.setenv(name, value)
-    launch._run({}, tmp_path, DecoderModel(toy_settings(model)).config)
+    launch._run({}, tmp_path, DecoderModel(toy_settings(model)).settings)
     assert not {"RANK", "WORLD_SIZE", "MASTER_PORT"} & started[0].keys()
     assert started[0]["LOCAL_RANK"] == "3"
 
 
 def test_children_score_with_the_settings_given_instead_of_the_saved_ones(monkeypatch, model, tmp_path):
-    decoder = DecoderModel(toy_settings(model, processes=2))
+    decoder = DecoderModel(toy_settings(model, num_processes=2))
     decoder.save_settings(tmp_path)
     seen = []
 
@@ -90,7 +90,7 @@ def test_children_score_with_the_settings_given_instead_of_the_saved_ones(monkey
         launch_child._do(job, place)
 
     def score(self, pairs):
-        seen.append(self.config.score_tokens)
+        seen.append(self.settings.score_tokens)
         return np.zeros(len(pairs), dtype=np.float32)
 
     monkeypatch.setattr(launch, "_run", child)
@@ -115,7 +115,7 @@ def runs(model, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
         for processes in (1, 2):
-            decoder = DecoderModel(toy_settings(model, epochs=1, objective="head", processes=processes))
+            decoder = DecoderModel(toy_settings(model, num_train_epochs=1, objective="head", num_processes=processes))
             report = decoder.fit(train, valid, work_dir=folder / str(processes), seed=0)
             made[processes] = Run(pd.DataFrame(report.history), decoder.score(valid))
     return folder, made[1], made[2]
@@ -155,7 +155,7 @@ def test_processes_that_die_are_an_error_with_their_last_lines(tmp_path, monkeyp
     dying = [sys.executable, "-c", "print('the last words'); raise SystemExit(7)"]
     monkeypatch.setattr(launch, "command", lambda job, settings: dying)
     with pytest.raises(RuntimeError, match=r"status 7(.|\n)*the last words"):
-        launch._run({}, tmp_path, DecoderSettings.read({"model": "tiny"}))
+        launch._run({}, tmp_path, DecoderSettings.model_validate({"model_name_or_path": "tiny"}))
 
 
 def test_an_error_left_by_a_child_is_raised_here(tmp_path, monkeypatch):
@@ -163,4 +163,4 @@ def test_an_error_left_by_a_child_is_raised_here(tmp_path, monkeypatch):
     leaves = f"import pathlib; pathlib.Path({fault!r}).write_text('wrong label'); raise SystemExit(2)"
     monkeypatch.setattr(launch, "command", lambda job, settings: [sys.executable, "-c", leaves])
     with pytest.raises(UserError, match="wrong label"):
-        launch._run({}, tmp_path, DecoderSettings.read({"model": "tiny"}))
+        launch._run({}, tmp_path, DecoderSettings.model_validate({"model_name_or_path": "tiny"}))

@@ -26,7 +26,6 @@ from competition_utils.models.decoder.rows import (
     row_weights,
     training_table,
 )
-from competition_utils.models.decoder.settings import DecoderSettings
 from competition_utils.models.decoder.train import (
     best_f1,
     last_whole_checkpoint,
@@ -34,6 +33,7 @@ from competition_utils.models.decoder.train import (
     validation_figures,
 )
 from competition_utils.models.scoring.remember import remembered
+from competition_utils.settings.schema import DecoderSettings
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def models(tmp_path_factory):
 
 def fit(model, work_dir, train=None, valid=None, seed=0, **others):
     """A short fit; gives the model and its report."""
-    decoder = DecoderModel(toy_settings(model, **{"epochs": 1, "evaluate_every": 4} | others))
+    decoder = DecoderModel(toy_settings(model, **{"num_train_epochs": 1, "eval_steps": 4} | others))
     train, valid = (
         (toy_pairs(128) if train is None else train),
         (toy_pairs(32, 1) if valid is None else valid),
@@ -216,17 +216,17 @@ def test_what_was_found_by_trying_is_remembered_for_the_same_facts(tmp_path, mon
 
     def find():
         finds.append(1)
-        return {"micro_batch": 8}
+        return {"per_device_train_batch_size": 8}
 
     facts = {"gpu": "one", "model": "tiny"}
-    assert remembered(facts, find) == remembered(facts, find) == {"micro_batch": 8}
+    assert remembered(facts, find) == remembered(facts, find) == {"per_device_train_batch_size": 8}
     assert len(finds) == 1
     remembered(facts | {"gpu": "another"}, find)
     assert len(finds) == 2
 
 
 def test_a_cpu_takes_a_fixed_size(models):
-    config = DecoderSettings.read(toy_settings(models["qwen2"], effective_batch=64))
+    config = DecoderSettings(**toy_settings(models["qwen2"], total_batch_size=64))
     choice = SimpleNamespace(device="cpu")
     chosen = decoder_train.choose_micro_batch(None, config, choice, None, 0)
     assert chosen == Fit(micro_batch.CPU_MICRO_BATCH, False)
@@ -235,15 +235,15 @@ def test_a_cpu_takes_a_fixed_size(models):
 def test_loss_does_not_depend_on_the_micro_batch_checkpointing_or_padding(models, tmp_path):
     whole = losses(fit(models["qwen2"], tmp_path / "whole", micro_batch=16)[1])
     for name, others in {
-        "quarters": {"micro_batch": 4},
-        "checkpointing": {"micro_batch": 16, "gradient_checkpointing": True},
-        "padding_free": {"micro_batch": 16, "batching": "padding_free"},
+        "quarters": {"per_device_train_batch_size": 4},
+        "checkpointing": {"per_device_train_batch_size": 16, "gradient_checkpointing": True},
+        "padding_free": {"per_device_train_batch_size": 16, "batching": "padding_free"},
     }.items():
         assert losses(fit(models["qwen2"], tmp_path / name, **others)[1]) == pytest.approx(whole, abs=2e-3), name
 
 
 def test_padding_free_batches_are_refused_with_unsloth(models):
-    config = DecoderSettings.read(toy_settings(models["qwen2"], batching="padding_free"))
+    config = DecoderSettings(**toy_settings(models["qwen2"], batching="padding_free"))
     decoder = SimpleNamespace(model=None, choice=SimpleNamespace(backend="unsloth"))
     with pytest.raises(UserError, match="grouped"):
         decoder_train.make_trainer(decoder, config, train=None, valid=None, epochs=1, folder=Path(), seed=0)
@@ -270,7 +270,7 @@ def kill_at(monkeypatch, step):
 
 @pytest.mark.parametrize(("family", "objective"), [("gemma3", "head"), ("qwen2", "label_token")])
 def test_a_killed_training_goes_on_to_the_same_losses_and_scores(models, tmp_path, monkeypatch, family, objective):
-    same = {"objective": objective, "epochs": 2, "lora_dropout": 0.1, "evaluate_every": 3}
+    same = {"objective": objective, "num_train_epochs": 2, "lora_dropout": 0.1, "eval_steps": 3}
     unbroken, expected = fit(models[family], tmp_path / "unbroken", **same)
     with monkeypatch.context() as patched:
         kill_at(patched, step=14)  # in the second epoch, two steps after a checkpoint
@@ -307,7 +307,9 @@ def test_half_a_checkpoint_is_passed_over_and_removed(tmp_path):
 def test_training_stops_early_and_ends_with_its_best(models, tmp_path):
     wrong = toy_pairs(32, 1)
     wrong["label"] = 1 - wrong["label"]  # the better it learns, the worse it gets
-    _, report = fit(models["qwen2"], tmp_path, valid=wrong, epochs=20, evaluate_every=4, patience=2)
+    _, report = fit(
+        models["qwen2"], tmp_path, valid=wrong, num_train_epochs=20, eval_steps=4, early_stopping_patience=2
+    )
     seen = [row["valid_f1"] for row in report.history if "valid_f1" in row]
     assert len(seen) - 1 - int(np.argmax(seen)) == 2
     assert report.history[-1]["step"] < 160
@@ -319,19 +321,21 @@ def test_training_stops_early_and_ends_with_its_best(models, tmp_path):
 def test_single_training_refuses_rows_of_two_tasks():
     both = toy_pairs(8).assign(task=["QC", "QI"] * 4)
     with pytest.raises(UserError, match="two_stage"):
-        plan_stages(DecoderSettings.read({"model": "x"}), both, both[both["task"] == "QC"])
+        plan_stages(DecoderSettings(), both, both[both["task"] == "QC"])
 
 
 def test_two_stages_train_on_the_other_task_first():
     both = toy_pairs(6).assign(task=["QC", "QI", "QI"] * 2)
-    config = DecoderSettings.read({"model": "x", "training": "two_stage", "first_stage_epochs": 0.5})
+    config = DecoderSettings.model_validate(
+        {"model_name_or_path": "x", "training": "two_stage", "first_stage_epochs": 0.5}
+    )
     first, second = plan_stages(config, both, both[both["task"] == "QC"])
     assert first.rows.tolist() == [False, True, True] * 2 and not first.evaluates and first.epochs == 0.5
     assert second.rows.tolist() == [True, False, False] * 2 and second.evaluates
 
 
 def test_two_stages_without_the_other_task_are_refused():
-    config = DecoderSettings.read({"model": "x", "training": "two_stage"})
+    config = DecoderSettings.model_validate({"model_name_or_path": "x", "training": "two_stage"})
     with pytest.raises(UserError, match="two_stage"):
         plan_stages(config, toy_pairs(8), toy_pairs(8))
 
@@ -353,7 +357,7 @@ def test_joint_training_serves_both_tasks(models, tmp_path):
         train=_both_tasks(384),
         valid=_both_tasks(64, 1),
         training="joint",
-        epochs=3,
+        num_train_epochs=3,
     )
     for task in ("QC", "QI"):
         pairs = toy_pairs(64, 2, task=task)
@@ -365,7 +369,7 @@ def _both_tasks(rows, seed=0):
 
 
 def test_start_from_goes_on_with_another_fits_adapter(models, tmp_path):
-    first, _ = fit(models["qwen2"], tmp_path / "first", epochs=3)
+    first, _ = fit(models["qwen2"], tmp_path / "first", num_train_epochs=3)
     expected = first.score(toy_pairs(16))
     still = {"start_from": str(tmp_path / "first" / "fitted"), "learning_rate": 1e-8}
     second, _ = fit(models["qwen2"], tmp_path / "second", **still)
@@ -384,7 +388,7 @@ def test_start_from_another_rank_is_refused(models, tmp_path):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_before_training_both_objectives_give_what_the_prompt_already_points_at(models, family):
     decoders = [
-        open_decoder(DecoderSettings.read(toy_settings(models[family], objective=objective)), str(models[family]))
+        open_decoder(DecoderSettings(**toy_settings(models[family], objective=objective)), str(models[family]))
         for objective in ("label_token", "head")
     ]
     prompt = torch.tensor([decoders[0].writer.write(toy_pairs(1)).ids[0]])
@@ -397,7 +401,7 @@ def test_before_training_both_objectives_give_what_the_prompt_already_points_at(
 
 def test_only_a_heads_label_rows_are_trained(models):
     def trained(objective):
-        config = DecoderSettings.read(toy_settings(models["qwen2"], objective=objective))
+        config = DecoderSettings(**toy_settings(models["qwen2"], objective=objective))
         model = open_decoder(config, str(models["qwen2"])).model
         return {
             name.split(".")[-1] for name, one in model.named_parameters() if one.requires_grad and "lora" not in name

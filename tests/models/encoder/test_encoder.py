@@ -8,12 +8,18 @@ from competition_utils.models.base import load_model, new_model
 from competition_utils.models.encoder import train as encoder_train
 from competition_utils.models.encoder.model import EncoderModel, input_texts
 
-QUICK = {"epochs": 3.0, "batch_size": 32, "learning_rate": 3e-3, "dtype": "float32", "freeze_embeddings": False}
+QUICK = {
+    "num_train_epochs": 3.0,
+    "total_batch_size": 32,
+    "learning_rate": 3e-3,
+    "dtype": "float32",
+    "freeze_embeddings": False,
+}
 
 
 @pytest.fixture(scope="module")
 def fitted(tiny_encoder, pair_maker, tmp_path_factory):
-    model = new_model("encoder", {"model": tiny_encoder, **QUICK})
+    model = new_model("encoder", {"model_name_or_path": tiny_encoder, **QUICK})
     report = model.fit(
         pair_maker(600, 0, told=True), pair_maker(200, 1, told=True), work_dir=tmp_path_factory.mktemp("work"), seed=0
     )
@@ -58,7 +64,9 @@ def test_the_input_is_original_dash_english_and_the_original_alone_without_a_tra
 def test_a_collapsed_fit_is_told_and_tried_once_more(tiny_encoder, pair_maker, tmp_path):
     train = pair_maker(200, 0, told=True)
     random_labels = train.assign(label=np.random.default_rng(0).integers(0, 2, len(train)))
-    model = new_model("encoder", {"model": tiny_encoder, **QUICK, "epochs": 1.0, "collapse_auc": 0.99})
+    model = new_model(
+        "encoder", {"model_name_or_path": tiny_encoder, **QUICK, "num_train_epochs": 1.0, "collapse_auc": 0.99}
+    )
     report = model.fit(random_labels, pair_maker(100, 1, told=True), work_dir=tmp_path, seed=7)
     assert any("seed 7 collapsed" in note and "seed 8 and half the learning rate" in note for note in report.notes)
 
@@ -75,7 +83,7 @@ def _states(model):
 def test_a_fit_killed_after_any_step_ends_with_the_same_weights(
     killed_at, tiny_encoder, pair_maker, tmp_path, monkeypatch
 ):
-    settings = {"model": tiny_encoder, **QUICK, "epochs": 1.5, "dropout": 0.1, "evaluations": 2}
+    settings = {"model_name_or_path": tiny_encoder, **QUICK, "num_train_epochs": 1.5, "dropout": 0.1, "eval_steps": 0.5}
     train, valid = pair_maker(160, 0, told=True), pair_maker(60, 1, told=True)
     monkeypatch.setattr(encoder_train, "CHECKPOINT_SECONDS", 0)
     unbroken = new_model("encoder", settings)
@@ -104,12 +112,12 @@ def test_a_fit_killed_after_any_step_ends_with_the_same_weights(
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_name():
-    with pytest.raises(UserError, match=r"encoder\.epoch: no such setting\. Did you mean epochs"):
+    with pytest.raises(UserError, match=r"epoch: no such setting \(did you mean num_train_epochs\?\)"):
         EncoderModel({"epoch": 3})
 
 
 def test_a_model_that_cannot_be_found_is_told_in_one_sentence(pair_maker, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    model = new_model("encoder", {"model": str(tmp_path / "nowhere")})
-    with pytest.raises(UserError, match=r"encoder\.model: expected minilm, a folder or a name on the Hub"):
+    model = new_model("encoder", {"model_name_or_path": str(tmp_path / "nowhere")})
+    with pytest.raises(UserError, match=r"encoder\.model_name_or_path: expected minilm, a folder or a name on the Hub"):
         model.fit(pair_maker(10, 0, told=True), pair_maker(10, 1, told=True), work_dir=tmp_path, seed=0)

@@ -11,9 +11,8 @@ import pytest
 import torch
 from tiny_decoders import build_tiny, toy_pairs, toy_settings
 
-from competition_utils.errors import DataError, UserError
+from competition_utils.errors import UserError
 from competition_utils.models.decoder.model import DecoderModel
-from competition_utils.models.decoder.settings import DecoderSettings
 from competition_utils.models.scoring import vllm as vllm_score
 
 
@@ -63,13 +62,13 @@ def vllm(monkeypatch):
 
 @pytest.fixture(scope="module")
 def fitted(model, tmp_path_factory):
-    decoder = DecoderModel(toy_settings(model, epochs=1))
+    decoder = DecoderModel(toy_settings(model, num_train_epochs=1))
     decoder.fit(toy_pairs(64), toy_pairs(16, 1), work_dir=tmp_path_factory.mktemp("fit"), seed=0)
     return decoder
 
 
 def through_vllm(decoder):
-    other = DecoderModel(decoder.settings | {"score_engine": "vllm"})
+    other = DecoderModel(decoder.settings.model_dump() | {"score_engine": "vllm"})
     other.folder = decoder.folder
     return other
 
@@ -102,8 +101,8 @@ def test_a_missing_package_is_told_with_what_to_do(fitted):
 
 
 def test_trained_label_rows_are_refused_before_anything_runs(model):
-    with pytest.raises(DataError) as error:
-        DecoderSettings.read(toy_settings(model, objective="head", score_engine="vllm"))
+    with pytest.raises(UserError) as error:
+        DecoderModel(toy_settings(model, objective="head", score_engine="vllm"))
     assert "score_engine" in str(error.value)
 
 

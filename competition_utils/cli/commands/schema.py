@@ -1,0 +1,41 @@
+"""`schema`: what a config may say, for editors; and the parameters cells of the notebooks, which follow from it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from competition_utils import paths
+
+HELP = "print the JSON Schema of configs; with --write, renew configs/schema.json and the notebooks' first cells"
+EXAMPLES = """\
+  python -m competition_utils schema
+  python -m competition_utils schema --write      after a change of competition_utils/settings/schema.py
+
+Editors complete settings in a YAML file that begins with: # yaml-language-server: $schema=schema.json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--write", action="store_true", help="write the file and the cells instead of printing")
+
+
+def run(args: argparse.Namespace) -> int:
+    from competition_utils.runs.parameters import renew_parameters_cell
+    from competition_utils.storage import write_text
+
+    if not args.write:
+        print(json_schema(), end="")
+        return 0
+    write_text(paths.project_root() / "configs" / "schema.json", json_schema())
+    for stage in paths.STAGES:
+        changed = renew_parameters_cell(paths.notebook_path(stage))
+        print(f"{paths.notebook_name(stage):<30} {'renewed' if changed else 'as it was'}")
+    return 0
+
+
+def json_schema() -> str:
+    """`configs/schema.json` as text."""
+    from competition_utils.settings.schema import RunSettings
+
+    return json.dumps(RunSettings.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
