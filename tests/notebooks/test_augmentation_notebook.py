@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from competition_utils import paths
 from competition_utils.augment.build import augment_tasks, run_steps
 from competition_utils.augment.strategies import load_strategy
 from competition_utils.data.prepare import prepare
-from competition_utils.runs import paths
 from competition_utils.runs.parameters import read_notebook
 from competition_utils.storage import hash_file, write_parquet
 from competition_utils.synthetic.competition import make_sample

@@ -51,7 +51,7 @@ def test_a_wrong_step_is_refused_with_its_number_and_what_was_meant(step, messag
     ("content", "message"),
     [
         ({"description": "x", "stpes": []}, "stpes.*did you mean steps"),
-        ({"steps": []}, "description"),
+        ({"steps": []}, "mine.yaml, description: expected a value, found none"),
         ({"description": "x", "steps": {"a": 1}}, "steps: expected a valid list"),
     ],
 )
