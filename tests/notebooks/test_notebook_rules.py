@@ -1,4 +1,4 @@
-"""What every notebook must be: thin, told in words, with checked parameters, and cleared of outputs."""
+"""What every notebook must be: thin, explained in words, with checked parameters, and cleared of outputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from competition_utils import paths
-from competition_utils.cli.commands.schema import json_schema
+from competition_utils.cli.commands.schema import json_schema, strategy_schema
 from competition_utils.runs.config import load_config
 from competition_utils.runs.parameters import parameters_cell, read_notebook, read_parameters, render_parameters
 
@@ -54,6 +54,14 @@ def test_cells_define_no_functions_and_no_classes(notebook):
     for cell in code_cells(notebook):
         found = [type(node).__name__ for node in ast.walk(ast.parse(cell["source"])) if isinstance(node, DEFINITIONS)]
         assert not found, cell["source"]
+
+
+@every_notebook
+def test_a_call_that_depends_on_something_stands_under_an_if(notebook):
+    for cell in code_cells(notebook):
+        for node in ast.walk(ast.parse(cell["source"])):
+            conditional = isinstance(node, ast.Expr | ast.Assign) and isinstance(node.value, ast.IfExp)
+            assert not conditional, cell["source"]
 
 
 @every_notebook
@@ -108,6 +116,8 @@ def test_outputs_are_cleared(notebook):
 def test_the_schema_that_editors_read_is_that_of_the_code():
     written = (ROOT / "configs" / "schema.json").read_text(encoding="utf-8")
     assert written == json_schema(), "run: python -m competition_utils schema --write"
+    written = (ROOT / "configs" / "strategies" / "schema.json").read_text(encoding="utf-8")
+    assert written == strategy_schema(), "run: python -m competition_utils schema --write"
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
