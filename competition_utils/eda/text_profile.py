@@ -150,7 +150,7 @@ def unseen_tokens(rows: pd.DataFrame, field: str = "query") -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame, most: int = 20_000, seed: int = 0) -> pd.DataFrame:
-    """Up to `most` random rows of train a task: enough to tell a share to within a percent, few enough to translate."""
+    """Up to `most` random rows of train a task: enough to estimate a share within a percent, few to translate."""
     shuffled = train_rows(rows).sample(frac=1, random_state=seed)
     return shuffled.groupby("task").head(most).sort_index()
 

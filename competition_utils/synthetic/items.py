@@ -1,4 +1,4 @@
-"""What stands in the titles of the sample's items: attribute, brand, size, in right items and in wrong ones alike."""
+"""The content of the sample's item titles: attribute, brand and size, for right and for wrong items."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from competition_utils.synthetic.catalogue import Catalogue
 from competition_utils.synthetic.queries import World
 from competition_utils.synthetic.text import BRANDS_PER_FAMILY, NONE, draw_codes_or_measures
 
-CONFLICT_SHARE = 0.5  # of the wrong items, where the query asks for an attribute that others contradict
+CONFLICT_SHARE = 0.5  # of the wrong items, where the query asks for an attribute that another contradicts
 SHARED_SHARE = 0.6  # of the wrong items have the attribute, brand or size asked for all the same
 TITLE_LANGUAGES = {
     "th": (0.40, 0.035),
     "id": (0.30, 0.012),
-}  # share for queries of that language, and of others
+}  # share for queries of that language, and of the rest
 FILIPINO_SHARE = 0.01
 
 

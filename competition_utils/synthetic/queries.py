@@ -106,9 +106,9 @@ def _some_queries(
 
 def _text_languages(rng: np.random.Generator, task: Task, cells: pd.DataFrame, cell: np.ndarray) -> np.ndarray:
     """object [n]: the tagged language, or for mistagged rows another one of train."""
-    others = np.array([language for language in task.train_languages if language != "en"], dtype=object)
+    other_languages = np.array([language for language in task.train_languages if language != "en"], dtype=object)
     tagged = cells["language"].to_numpy(object)[cell]
-    return np.where(cells["mistagged"].to_numpy()[cell], rng.choice(others, size=len(cell)), tagged)
+    return np.where(cells["mistagged"].to_numpy()[cell], rng.choice(other_languages, size=len(cell)), tagged)
 
 
 def _concepts(rng: np.random.Generator, world: World, in_train: np.ndarray) -> np.ndarray:

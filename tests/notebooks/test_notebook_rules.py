@@ -1,4 +1,4 @@
-"""What every notebook must be: thin, told in words, with checked parameters, and cleared of outputs."""
+"""What every notebook must be: thin, explained in words, with checked parameters, and cleared of outputs."""
 
 from __future__ import annotations
 
@@ -57,6 +57,13 @@ def test_cells_define_no_functions_and_no_classes(notebook):
 
 
 @every_notebook
+def test_what_a_cell_does_only_sometimes_stands_in_an_if_statement(notebook):
+    for cell in code_cells(notebook):
+        statements = [node.value for node in ast.parse(cell["source"]).body if isinstance(node, ast.Expr)]
+        assert not any(isinstance(value, ast.IfExp) for value in statements), cell["source"]
+
+
+@every_notebook
 def test_no_cell_is_longer_than_a_glance(notebook):
     cells = [cell for cell in code_cells(notebook) if "parameters" not in cell["metadata"].get("tags", [])]
     assert max(len(cell["source"].splitlines()) for cell in cells) <= LONGEST_CELL
@@ -69,7 +76,7 @@ def test_the_parameters_cell_is_the_one_that_the_schema_gives(notebook):
 
 
 @every_notebook
-def test_every_notebook_can_be_told_which_run_it_belongs_to(notebook):
+def test_every_notebook_has_a_parameter_for_the_run_it_belongs_to(notebook):
     assert "run_dir" in read_parameters(notebook)
 
 

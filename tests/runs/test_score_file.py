@@ -150,7 +150,7 @@ def test_a_folder_without_a_model_gives_one_message_and_status_2(tmp_path, capsy
 def test_a_setting_may_be_given_instead_of_the_saved_one_and_has_scores_of_its_own_in_the_cache(model, tmp_path):
     source = official(tmp_path / "test_QI.txt", ROWS)
     score_file(model, source, tmp_path / "scores.csv")
-    score_file(model, source, tmp_path / "scores.csv", others={"c": 2.0})
+    score_file(model, source, tmp_path / "scores.csv", overrides={"c": 2.0})
     assert len(list((tmp_path / "project" / ".cache" / "scores").iterdir())) == 2
 
 
