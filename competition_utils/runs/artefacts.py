@@ -22,8 +22,7 @@ def find_run(name: str) -> Path:
     runs = paths.run_folder(".")
     known = sorted(each.name for each in runs.iterdir() if _is_run(each)) if runs.is_dir() else []
     raise UserError(
-        f"run: expected the name of a run in {paths.shown(runs)} or its folder, found neither "
-        f"called {name!r}.\n"
+        f"run: expected a run's name in {paths.shown(runs)} or its folder, found {name!r}.\n"
         f"There are: {', '.join(known) or 'none yet'}."
     )
 

@@ -101,7 +101,7 @@ def _read_plain(source: Path, task: Task) -> tuple[pd.DataFrame, Task]:
 
 
 def _chunks(source: Path) -> Iterator[pd.DataFrame]:
-    """The rows of a file, some at a time: a reader holds a row in many times the room that its text takes."""
+    """The rows of a file, some at a time: a reader's row takes many times the memory of its text."""
     if ".parquet" in source.suffixes:
         yield pd.read_parquet(source)
     elif ".csv" in source.suffixes:

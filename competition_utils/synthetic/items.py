@@ -26,7 +26,7 @@ def draw_conflicts(rng: np.random.Generator, catalogue: Catalogue, rows: pd.Data
 
 
 def draw_items(rng: np.random.Generator, world: World, rows: pd.DataFrame) -> pd.DataFrame:
-    """`title_language, concept, attribute, second, brand, extra` for `sample_text.compose_titles`.
+    """`title_language, concept, attribute, second, brand, extra` for `synthetic.text.compose_titles`.
 
     `rows` has the query's `attribute, addition, brand, extra`, the `label`, `offered` (the concept of the item),
     `conflict` and `language`. A right item has all that the query asks for.

@@ -54,7 +54,7 @@ class World:
 
 
 def draw_queries(rng: np.random.Generator, task: Task, world: World, cells: pd.DataFrame) -> pd.DataFrame:
-    """Queries with different texts, enough of them for the rows of every cell of `sample_rows.plan_cells`.
+    """Queries with different texts, enough of them for the rows of every cell of `synthetic.rows.plan_cells`.
 
     Columns: `cell, text_language, concept, name, attribute, addition, brand, extra, targets` (rows that the query
     gets) and `query` (text). Raises UserError where the lexicon cannot make so many different queries.

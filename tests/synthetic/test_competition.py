@@ -318,7 +318,7 @@ def test_the_words_of_one_side_alone_say_nothing(tables, task, field):
 
 
 def test_reading_both_sides_pays(tables):
-    """English queries alone: sharing words with the target tells right from wrong far better than chance."""
+    """English queries alone: words shared with the target separate right from wrong far better than chance."""
     for task, least in ((QC, 0.75), (QI, 0.65)):
         dev = tables[task.name, "dev"].query("language == 'en'")
         pairs = zip(dev["origin_query"].str.lower(), dev["target"].fillna("").str.lower(), strict=True)

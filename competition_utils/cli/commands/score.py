@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     overrides, faults = parse_overrides(args.parameters)
     if faults:
         raise UserError("\n".join(faults))
-    done = score_file(args.model, args.input, args.output, task=args.task, lexicon=args.lexicon, others=overrides)
+    done = score_file(args.model, args.input, args.output, task=args.task, lexicon=args.lexicon, overrides=overrides)
     if done.written:
         rate = done.rows / done.seconds
         print(f"{done.rows:,} pairs scored in {done.seconds:.1f} s ({rate:,.0f} pairs/s) → {args.output}")
