@@ -40,7 +40,7 @@ def expand_languages(
     languages : those wanted; None means those that dev and test have and train lacks.
     rows_per_language : None means as many as the languages of train have on average.
     cap : most created rows, as a share of the original ones; what is wanted shrinks to fit.
-    min_confidence, min_round_trip : 0–1, of two of the gates; see `augment.gates`.
+    min_confidence, min_round_trip : 0–1, of two of the gates; see `translation.gates`.
 
     Rows are sampled so that labels, top categories (QC) and source languages keep their shares. A row whose
     language the translator cannot turn into the wanted one goes over English. Its `query_en` is the new query
