@@ -26,17 +26,18 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.augment import mining
-from competition_utils.augment.build import open_translator
 from competition_utils.augment.embeddings import embed
 from competition_utils.augment.negatives import semantic_negatives
 from competition_utils.augment.rows import start_table
 from competition_utils.augment.tools import Tools
 from competition_utils.data.clean import clean_table
 from competition_utils.data.files import read_table
+from competition_utils.settings.strategy import SemanticNegatives
 from competition_utils.synthetic.folder import data_folder
 from competition_utils.tasks import TASKS, Task
 from competition_utils.translation.cache import TranslationCache, scope_of
 from competition_utils.translation.interface import Translator, translate_table
+from competition_utils.translation.open import open_translator
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "taxobench"
 AT_SIZE = 300_000  # rows that should take minutes on two cores
@@ -90,7 +91,7 @@ def mine(table: pd.DataFrame, task: Task, translator: Translator | None, band: s
     """The negatives of a band, and how many a second were made, embedding included."""
     started = start_table(table, translate_table(table, translator) if translator else pd.Series("", table.index))
     start = time.perf_counter()
-    made = semantic_negatives(started, Tools(task, translator), ratio=0.5, **BANDS[band])
+    made = semantic_negatives(started, Tools(task, translator), SemanticNegatives(ratio=0.5, **BANDS[band]))
     created = made[made["source"] == "negative"]
     return created, len(created) / (time.perf_counter() - start)
 
@@ -124,7 +125,7 @@ def mining_at_size(table: pd.DataFrame) -> dict[str, float]:
     taken = {"embedding": np.zeros(2), "search": np.zeros(2)}
     with timed("embed", taken["embedding"]), timed("nearest", taken["search"]):
         start = clock()
-        made = semantic_negatives(table, Tools(TASKS["QI"]), ratio=1.0)
+        made = semantic_negatives(table, Tools(TASKS["QI"]), SemanticNegatives(ratio=1.0))
         whole = clock() - start
     taken |= {"drawing, checks and the rest": whole - sum(taken.values()), "all": whole}
     figures = {

@@ -10,32 +10,18 @@ import pandas as pd
 
 from competition_utils.augment.rows import ORIGINAL
 from competition_utils.augment.tools import Tools
-from competition_utils.errors import UserError
+from competition_utils.settings.strategy import Balance
 
 
-def balance(
-    table: pd.DataFrame,
-    tools: Tools,
-    *,
-    positive_rate: float | None = 0.5,
-    rows_per_language: int | None = None,
-    most_repeats: float = 3.0,
-) -> pd.DataFrame:
+def balance(table: pd.DataFrame, tools: Tools, settings: Balance) -> pd.DataFrame:
     """Bring every language to one size and every label to one share, by weights of whole rows.
 
-    Parameters
-    ----------
-    positive_rate : share of label 1 in each language (0–1); None keeps each language's own.
-    rows_per_language : None means the median language's rows.
-    most_repeats : a row's weight at most; a language with few rows stays smaller than wanted.
-
     Leaving out is done by sampling, created rows before rows of the files; repeating by weight, since a copy of a
-    row and a row of weight 2 are the same to a fit, and a copy would sit in the same fold anyway.
+    row and a row of weight 2 are the same to a fit, and a copy would be in the same fold anyway.
     """
-    if positive_rate is not None and not 0 < positive_rate < 1:
-        raise UserError(f"balance.positive_rate: expected a share between 0 and 1, found {positive_rate}.")
+    positive_rate = settings.positive_rate
     sizes = table["language"].value_counts()
-    wanted = int(sizes.median()) if rows_per_language is None else rows_per_language
+    wanted = settings.rows_per_language or int(sizes.median())
     own_rate = table.groupby("language")["label"].mean().astype("float64")
     rate = own_rate if positive_rate is None else own_rate * 0 + positive_rate
     share = table["language"].map(rate).to_numpy(dtype=np.float64)
@@ -44,7 +30,7 @@ def balance(
     order = pd.DataFrame({"created": table["source"] != ORIGINAL, "draw": tools.rng("balance").random(len(table))})
     rank = order.sort_values(["created", "draw"], kind="stable").groupby(cells).cumcount().sort_index()
     kept = rank.to_numpy() < np.round(quota)
-    factor = np.clip(quota / cells.map(cells.value_counts()).to_numpy(), 1, most_repeats)
+    factor = np.clip(quota / cells.map(cells.value_counts()).to_numpy(), 1, settings.most_repeats)
     _note_left_out(table, kept, tools)
     weight = (table["weight"].to_numpy() * factor).astype(np.float32)
     step = table["step"].where(factor <= 1, table["step"].where(table["step"] != "", "balance"))
@@ -53,4 +39,4 @@ def balance(
 
 def _note_left_out(table: pd.DataFrame, kept: np.ndarray, tools: Tools) -> None:
     reasons = pd.Series(np.where(kept, "", "over the language's quota"), index=table.index, dtype="str")
-    tools.refusals.add("balance", reasons, table, before="query", after="target")
+    tools.rejections.add("balance", reasons, table, before="query", after="target")

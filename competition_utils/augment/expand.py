@@ -13,52 +13,37 @@ from competition_utils.augment.rows import add_rows, originals, sample_stratifie
 from competition_utils.augment.tools import Tools
 from competition_utils.data.clean import split_levels
 from competition_utils.data.languages import UNDETERMINED, detect
+from competition_utils.settings.strategy import ExpandLanguages, TranslateTitles
 from competition_utils.tasks import QC
-from competition_utils.translation.gates import GATES, Gate, changed_number, lost_in_round_trip, low_confidence, refuse
+from competition_utils.translation.gates import Gate, changed_number, lost_in_round_trip, low_confidence, reject
 from competition_utils.translation.interface import translate_rows
 
 PIVOT = "en"
 SURE_OF_LANGUAGE = 0.7  # to leave a title out as one that is not English
-TRIED = 1.6  # rows translated for one wanted, since gates refuse some
+TRIED = 1.6  # rows translated for one wanted, since gates reject some
 
 
-def expand_languages(
-    table: pd.DataFrame,
-    tools: Tools,
-    *,
-    languages: list[str] | None = None,
-    rows_per_language: int | None = None,
-    cap: float = 0.5,
-    min_confidence: float = 0.8,
-    min_round_trip: float = 0.5,
-    weight: float = 1.0,
-) -> pd.DataFrame:
+def expand_languages(table: pd.DataFrame, tools: Tools, settings: ExpandLanguages) -> pd.DataFrame:
     """Translate queries of train into other languages and append the rows.
-
-    Parameters
-    ----------
-    languages : those wanted; None means those that dev and test have and train lacks.
-    rows_per_language : None means as many as the languages of train have on average.
-    cap : most created rows, as a share of the original ones; what is wanted shrinks to fit.
-    min_confidence, min_round_trip : 0–1, of two of the gates; see `translation.gates`.
 
     Rows are sampled so that labels, top categories (QC) and source languages keep their shares. A row whose
     language the translator cannot turn into the wanted one goes over English. Its `query_en` is the new query
     translated back, as a shopper's query in that language will be.
     """
-    wanted = list(tools.new_languages) if languages is None else languages
+    wanted = list(tools.new_languages) if settings.languages is None else settings.languages
     translator = tools.translator
     if translator is None or not wanted:
         why = "there is no translator" if translator is None else "dev and test have no language that train lacks"
         tools.notes.append(f"expand_languages made no rows: {why}")
         return table
     first = originals(table)
-    rows = _rows_per_language(first, len(wanted), rows_per_language, cap)
-    readable = _with_english(first, tools, min_confidence)
+    rows = _rows_per_language(first, len(wanted), settings)
+    readable = _with_english(first, tools, settings.min_confidence)
     strata = _strata(readable, tools)
-    gates = GATES | {
-        "low confidence": low_confidence(min_confidence),
-        "lost in round trip": lost_in_round_trip(translator, min_round_trip),
+    gates = {
+        **tools.gates,
+        "low confidence": low_confidence(settings.min_confidence),
+        "lost in round trip": lost_in_round_trip(translator, settings.min_round_trip),
     }
     for language in wanted:
         if not translator.supports(PIVOT, language):
@@ -68,21 +53,14 @@ def expand_languages(
         tried = sample_stratified(readable.join(strata), int(rows * TRIED), list(strata), rng)
         made = _translate_queries(tried, language, gates, tools)
         made = sample_stratified(made, rows, list(strata), rng).drop(columns=list(strata))
-        table = add_rows(table, made.assign(weight=np.float32(weight)), source="translated", step="expand_languages")
+        made = made.assign(weight=np.float32(settings.weight))
+        table = add_rows(table, made, source="translated", step="expand_languages")
     return table
 
 
-def translate_titles(
-    table: pd.DataFrame,
-    tools: Tools,
-    *,
-    share: float = 0.1,
-    min_confidence: float = 0.75,
-    weight: float = 1.0,
-) -> pd.DataFrame:
-    """For QI: rows whose English title is put into the language of the query.
+def translate_titles(table: pd.DataFrame, tools: Tools, settings: TranslateTitles) -> pd.DataFrame:
+    """For QI: rows whose English title is put into the language of the query, labels in their proportion.
 
-    `share` (0–1) of the rows of each language other than English get such a copy, labels in their proportion.
     Most of a title's keywords must be known, hence the gate on confidence; brands and codes stay.
     """
     translator = tools.translator
@@ -93,17 +71,16 @@ def translate_titles(
         if not translator.supports(PIVOT, language):
             continue
         rng = tools.rng(f"titles {language}")
-        wanted = int(len(rows) * share)
+        wanted = int(len(rows) * settings.share)
         tried = sample_stratified(rows, int(wanted * TRIED * 2), ["label"], rng)
         tried = tried[~_surely_foreign(tried["target"])]
         texts, confidence = translator.translate(tried["target"].tolist(), PIVOT, language)
         made = tried.assign(before=tried["target"], target=pd.array(texts, dtype="str"))
-        gates = GATES | {"low confidence": low_confidence(min_confidence)}
-        made = _let_in(made, "target", confidence, PIVOT, gates, tools, "translate_titles")
+        gates = {**tools.gates, "low confidence": low_confidence(settings.min_confidence)}
+        made = _accepted(made, "target", confidence, PIVOT, gates, tools, "translate_titles")
         made = sample_stratified(made, wanted, ["label"], rng)
-        table = add_rows(
-            table, made.assign(weight=np.float32(weight)), source="translated_title", step="translate_titles"
-        )
+        made = made.assign(weight=np.float32(settings.weight))
+        table = add_rows(table, made, source="translated_title", step="translate_titles")
     return table
 
 
@@ -118,9 +95,9 @@ def _surely_foreign(titles: pd.Series) -> pd.Series:
     return ~found["text_language"].isin([PIVOT, UNDETERMINED]) & (found["language_confidence"] >= SURE_OF_LANGUAGE)
 
 
-def _rows_per_language(first: pd.DataFrame, languages: int, wanted: int | None, cap: float) -> int:
-    usual = len(first) // max(first["language"].nunique(), 1) if wanted is None else wanted
-    return min(usual, int(cap * len(first)) // languages)
+def _rows_per_language(first: pd.DataFrame, languages: int, settings: ExpandLanguages) -> int:
+    usual = settings.rows_per_language or len(first) // max(first["language"].nunique(), 1)
+    return min(usual, int(settings.cap * len(first)) // languages)
 
 
 def _with_english(first: pd.DataFrame, tools: Tools, min_confidence: float) -> pd.DataFrame:
@@ -159,7 +136,7 @@ def _translate_queries(rows: pd.DataFrame, language: str, gates: dict[str, Gate]
     done = translate_rows(texts, translator, target=language)
     made = rows.assign(before=before, query=done["translated"])
     made["confidence"] = done["confidence"].to_numpy()
-    made = _let_in(
+    made = _accepted(
         made.assign(language=language), "query", made["confidence"], spoken, gates, tools, "expand_languages"
     )
     back = translate_rows(made[["query", "language"]], translator, target=PIVOT)["translated"]
@@ -169,7 +146,7 @@ def _translate_queries(rows: pd.DataFrame, language: str, gates: dict[str, Gate]
     return made.drop(columns="pivot")
 
 
-def _let_in(
+def _accepted(
     made: pd.DataFrame,
     column: str,
     confidence: np.ndarray | pd.Series | None,
@@ -178,14 +155,14 @@ def _let_in(
     tools: Tools,
     step: str,
 ) -> pd.DataFrame:
-    """The rows that all gates let in, `gate` naming them; the others go into the book of refusals."""
+    """The rows that all gates accept, `gate` naming them; the others go into the rejection log."""
     pairs = made[["before", "language"]].assign(
         after=made[column], source=spoken, confidence=1.0 if confidence is None else np.nan_to_num(confidence, nan=1.0)
     )
     different = pairs.drop_duplicates(["before", "after", "source", "language"])
-    reason = different.assign(reason=refuse(different, gates))
+    reason = different.assign(reason=reject(different, gates))
     reasons = pairs.merge(reason, on=["before", "after", "source", "language"], how="left")["reason"].to_numpy()
     reasons = pd.Series(reasons, index=made.index, dtype="str")
-    tools.refusals.add(step, reasons, made, before="before", after=column)
+    tools.rejections.add(step, reasons, made, before="before", after=column)
     kept = made[reasons == ""]
     return kept.assign(gate=", ".join(gates)).drop(columns=["before", "confidence"], errors="ignore")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.data.clean import split_levels
+from competition_utils.data.columns import english_query
 from competition_utils.data.duplicates import near_key
 from competition_utils.tasks import QC, Task
 
@@ -21,8 +22,7 @@ class KnownPairs:
     def __init__(self, table: pd.DataFrame, task: Task):
         self._table = table
         self.targets = pd.Index(table["target"].unique())
-        english = table["query_en"].where(table["query_en"] != "", table["query"])
-        self.group = pd.factorize(near_key(english))[0].astype(np.int64)
+        self.group = pd.factorize(near_key(english_query(table)))[0].astype(np.int64)
         self._target = self.targets.get_indexer(table["target"])
         self.levels = _level_codes(pd.Series(self.targets)) if task.name == QC.name else None
         forbidden = [self._keys(self.group, self._target)]

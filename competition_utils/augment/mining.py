@@ -1,8 +1,8 @@
 """Which target becomes the negative of a row: candidates by similarity, one of the fitting ones drawn at random.
 
-A row's candidates are the targets nearest to its query and as many random ones. What is cheap to know of all of them
-(similarity, script) is asked of all; what is dear (known pairs, places in the category tree, the queries that a target
-is right for) only of the one drawn, and where it fails the next is drawn. Each fitting candidate is as likely as
+A row's candidates are the targets nearest to its query and as many random ones. Cheap checks (similarity, script) are
+made for all of them; costly ones (known pairs, places in the category tree, the queries that a target is right for)
+only for the one drawn, and where it fails the next is drawn. Each fitting candidate is as likely as
 before, since a uniform order of all candidates is a uniform order of those that fit.
 """
 
@@ -17,6 +17,7 @@ import pandas as pd
 from competition_utils.augment.embeddings import embed
 from competition_utils.augment.known_pairs import KnownPairs
 from competition_utils.augment.tools import Tools
+from competition_utils.data.columns import english_query
 from competition_utils.data.languages import scripts_of
 from competition_utils.progress import progress
 
@@ -31,11 +32,11 @@ Accepts = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a negative must fulfil; see `negatives.semantic_negatives`."""
+    """What a negative must fulfil; see `settings.strategy.SemanticNegatives`."""
 
     low: float
     high: float
-    query_guard: float
+    max_query_similarity: float
     relations: tuple[int, ...] | None
     pool: int
 
@@ -97,7 +98,7 @@ class Miner:
         groups = self._groups_of[pool.places]
         first = offered.assign(group=self._known.query_groups(offered)).drop_duplicates("group")
         first = first[first["group"].isin(groups.ravel())]
-        place, texts = pd.factorize(pd.concat([_english(seekers), _english(first)]))
+        place, texts = pd.factorize(pd.concat([english_query(seekers), english_query(first)]))
         vectors = embed(texts, self._tools.embedding_model)
         vectors = np.vstack([vectors, np.zeros((1, vectors.shape[1]), dtype=np.float32)])
         found = pd.Index(first["group"]).get_indexer(groups.ravel())
@@ -137,7 +138,7 @@ class Miner:
         own: np.ndarray,
         groups: np.ndarray,
     ) -> Accepts:
-        """The dear checks of a chunk's rows, as a function of rows and of which of their candidates is meant."""
+        """The costly checks of a chunk's rows, as a function of rows and of the column of the candidate in question."""
 
         def accepts(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
             targets = tried[rows, columns]
@@ -147,7 +148,7 @@ class Miner:
                 right &= np.isin(self._known.relation(own[rows], among_all)[:, 0], self._limits.relations)
             asking = queries.vectors[queries.asking[targets]]
             close = np.einsum("nd,nqd->nq", queries.vectors[asked[rows]], asking)
-            return right & (close < self._limits.query_guard).all(axis=1)
+            return right & (close < self._limits.max_query_similarity).all(axis=1)
 
         return accepts
 
@@ -199,10 +200,6 @@ def _similarity(queries: np.ndarray, targets: np.ndarray, tried: np.ndarray) -> 
         rows = slice(start, start + GATHERED_ROWS)
         close[rows] = np.matmul(targets[tried[rows]], queries[rows, :, None])[:, :, 0]
     return close
-
-
-def _english(rows: pd.DataFrame) -> pd.Series:
-    return rows["query_en"].where(rows["query_en"] != "", rows["query"])
 
 
 def _script(texts: pd.Series) -> np.ndarray:

@@ -13,14 +13,14 @@ from competition_utils.augment.embeddings import embed
 from competition_utils.augment.known_pairs import KnownPairs
 from competition_utils.augment.rows import add_rows, originals, sample_stratified
 from competition_utils.augment.tools import Tools
+from competition_utils.data.columns import english_query
 from competition_utils.data.lexicon import load_lexicon
-from competition_utils.errors import UserError
+from competition_utils.settings.strategy import Counterfactuals, SwappedTargets
 from competition_utils.tasks import QC
 from competition_utils.translation.interface import translate_table
-from competition_utils.translation.words import BLANKLESS, fold
+from competition_utils.translation.words import UNSEGMENTED, fold
 
 NEIGHBOURS = 24
-KINDS = ("colour", "size", "audience", "material", "number", "code")
 # Words that are as often part of a thing's name ("paper towels") as a property of it …
 NAMES = frozenset({"paper", "glass", "baby", "dogs", "cats"})
 # … or of another property ("rose gold").
@@ -36,21 +36,12 @@ class Attribute(NamedTuple):
     form: int
 
 
-def swapped_targets(
-    table: pd.DataFrame,
-    tools: Tools,
-    *,
-    share: float = 0.1,
-    low: float = 0.55,
-    high: float = 0.8,
-    margin: float = 0.1,
-    weight: float = 1.0,
-) -> pd.DataFrame:
+def swapped_targets(table: pd.DataFrame, tools: Tools, settings: SwappedTargets) -> pd.DataFrame:
     """For QI: give a positive row's query the target of a close query, with label 0.
 
-    `share` of the positive rows are tried. A close query has a similarity from `low` to below `high`: nearer ones
-    often ask for the same thing. The other target must be less similar to the query than its own by `margin`, which
-    keeps out targets that serve both. Fold and known pairs as in `semantic_negatives`.
+    A close query has a similarity from `low` to below `high`: nearer ones often ask for the same thing. The other
+    target must be less similar to the query than its own by `margin`, which keeps out targets that serve both. Fold
+    and known pairs as in `semantic_negatives`.
     """
     if tools.task.name == QC.name:
         return table
@@ -58,16 +49,16 @@ def swapped_targets(
     positive = first[(first["label"] == 1) & (first["target"] != "")]
     rng = tools.rng("swapped targets")
     known = KnownPairs(table, tools.task)
-    tried = sample_stratified(positive, int(share * len(positive)), ["language"], rng)
+    tried = sample_stratified(positive, int(settings.share * len(positive)), ["language"], rng)
     made = [tried.iloc[:0]]
     for number, part in tried.groupby(tried.get("fold", pd.Series(0, index=tried.index)), sort=True):
         lenders = positive[positive["fold"] == number] if "fold" in positive else positive
-        made.append(_swap(part, lenders, known, (low, high, margin), tools, rng))
+        made.append(_swap(part, lenders, known, settings, tools, rng))
     created = pd.concat(made)
     missed = tried.loc[tried.index.difference(created.index)]
     reasons = pd.Series("no close query whose target is worse", index=missed.index, dtype="str")
-    tools.refusals.add("swapped_targets", reasons, missed, before="query", after="target")
-    created = _labelled_zero(created, table, weight)
+    tools.rejections.add("swapped_targets", reasons, missed, before="query", after="target")
+    created = _labelled_zero(created, table, settings.weight)
     return add_rows(table, created, source="minority", step="swapped_targets")
 
 
@@ -75,21 +66,20 @@ def _swap(
     rows: pd.DataFrame,
     lenders: pd.DataFrame,
     known: KnownPairs,
-    limits: tuple[float, float, float],
+    settings: SwappedTargets,
     tools: Tools,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     import faiss
 
-    low, high, margin = limits
-    queries = embed(_english(rows), tools.embedding_model)
-    others = lenders.sample(frac=1, random_state=rng).assign(english=_english).drop_duplicates("english")
+    queries = embed(english_query(rows), tools.embedding_model)
+    others = lenders.sample(frac=1, random_state=rng).assign(english=english_query).drop_duplicates("english")
     vectors = embed(others["english"], tools.embedding_model)
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     close, place = index.search(queries, min(NEIGHBOURS, len(others)))
     targets = known.target_places(others)[place]
-    fits = (close >= low) & (close < high) & known.allowed(known.query_groups(rows), targets)
+    fits = (close >= settings.low) & (close < settings.high) & known.allowed(known.query_groups(rows), targets)
     fits &= others["language"].to_numpy()[place] == rows["language"].to_numpy()[:, None]
     pick = np.argmax(rng.random(fits.shape) * fits, axis=1)
     lines = np.arange(len(rows))
@@ -98,40 +88,29 @@ def _swap(
     own = np.einsum("nd,nd->n", queries[found], embed(rows.loc[found, "target"], tools.embedding_model))
     new = np.einsum("nd,nd->n", queries[found], embed(swapped["target"], tools.embedding_model))
     swapped["gate"] = [f"close query, {value:.2f} below its own target" for value in own - new]
-    return swapped[own - new >= margin]
+    return swapped[own - new >= settings.margin]
 
 
-def counterfactuals(
-    table: pd.DataFrame,
-    tools: Tools,
-    *,
-    share: float = 0.1,
-    kinds: list[str] | None = None,
-    weight: float = 1.0,
-) -> pd.DataFrame:
+def counterfactuals(table: pd.DataFrame, tools: Tools, settings: Counterfactuals) -> pd.DataFrame:
     """For QI: change one thing that a positive row's query asks for and its title states; the label becomes 0.
 
-    `kinds`: some of colour, size, audience, material, number, code; None means all. A word is changed into another of
-    its group (words of one group contradict each other) and in the same form, in the query's own language; the
-    title must state the old one, in English or in that language, and not the new one. At most `share` of the
-    positive rows are made, kinds and languages in their proportion.
+    A word is changed into another of its group (words of one group contradict each other) and in the same form, in
+    the query's own language; the title must state the old one, in English or in that language, and not the new one.
+    At most `share` of the positive rows are made, kinds and languages in their proportion.
     """
-    wanted = list(KINDS) if kinds is None else kinds
-    if unknown := [kind for kind in wanted if kind not in KINDS]:
-        raise UserError(f"counterfactuals.kinds: expected some of {', '.join(KINDS)}, found {unknown}.")
     if tools.task.name == QC.name:
         return table
     first = originals(table)
     positive = first[(first["label"] == 1) & (first["target"] != "")]
     rng = tools.rng("counterfactuals")
-    edited = [_edit_words(rows, str(language), wanted, rng) for language, rows in positive.groupby("language")]
-    edited += [_edit_digits(positive, kind, rng) for kind in ("number", "code") if kind in wanted]
+    edited = [_edit_words(rows, str(language), settings.kinds, rng) for language, rows in positive.groupby("language")]
+    edited += [_edit_digits(positive, kind, rng) for kind in ("number", "code") if kind in settings.kinds]
     created = pd.concat([positive.iloc[:0].assign(gate=""), *edited])
     created = created[~created.index.duplicated()].sort_index()
-    created = sample_stratified(created, int(share * len(positive)), ["language"], rng)
+    created = sample_stratified(created, int(settings.share * len(positive)), ["language"], rng)
     if tools.translator is not None and len(created):
         created["query_en"] = translate_table(created, tools.translator)
-    return add_rows(table, _labelled_zero(created, table, weight), source="minority", step="counterfactuals")
+    return add_rows(table, _labelled_zero(created, table, settings.weight), source="minority", step="counterfactuals")
 
 
 def _edit_words(rows: pd.DataFrame, language: str, kinds: list[str], rng: np.random.Generator) -> pd.DataFrame:
@@ -207,7 +186,7 @@ def _found(texts: pd.Series, pattern: str) -> pd.Series:
 
 def _any_of(forms: dict[str, Attribute], language: str) -> str:
     longest_first = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
-    return f"({longest_first})" if language in BLANKLESS else rf"(?<!\w)({longest_first})(?!\w)"
+    return f"({longest_first})" if language in UNSEGMENTED else rf"(?<!\w)({longest_first})(?!\w)"
 
 
 def _stated(name: str, title: str, language: str) -> bool:
@@ -219,10 +198,6 @@ def _stated(name: str, title: str, language: str) -> bool:
 def _has_word(text: str, word: str) -> bool:
     word = word.removeprefix("for ")
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)" if word.isascii() else re.escape(word), text) is not None
-
-
-def _english(rows: pd.DataFrame) -> pd.Series:
-    return rows["query_en"].where(rows["query_en"] != "", rows["query"])
 
 
 def _labelled_zero(rows: pd.DataFrame, table: pd.DataFrame, weight: float) -> pd.DataFrame:

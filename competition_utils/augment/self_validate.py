@@ -13,67 +13,49 @@ import pandas as pd
 
 from competition_utils.augment.rows import ORIGINAL
 from competition_utils.augment.tools import Tools
-from competition_utils.errors import UserError
 from competition_utils.progress import progress
+from competition_utils.settings.strategy import SelfValidate
 
-ACTIONS = ("report", "down_weight", "drop")
 
+def self_validate(table: pd.DataFrame, tools: Tools, settings: SelfValidate) -> pd.DataFrame:
+    """Check rows of the files and created rows apart, and act on those whose label is likely wrong.
 
-def self_validate(
-    table: pd.DataFrame,
-    tools: Tools,
-    *,
-    original: str = "report",
-    created: str = "drop",
-    down_weight: float = 0.3,
-    most: float = 0.1,
-) -> pd.DataFrame:
-    """Judge rows of the files and created rows apart, and act on those whose label is likely wrong.
-
-    Parameters
-    ----------
-    original, created : "report", "down_weight" (times `down_weight`) or "drop", for each kind of row.
-    most : of each kind, the share of rows (0–1) that may be acted on; the most doubtful go first.
-
-    The scores are those of `tools.new_judge`, out of fold: a created row lies in its origin's fold, so no model
-    judges what it learnt. Rows of the files are counted in the refusals even when they are only reported. The gate of
-    the rows concerned tells what was found.
+    Scores are out of fold: a created row lies in its origin's fold, so no model scores what it was fitted on. Rows of
+    the files are counted in the rejection log even when they are only reported. The column `gate` of the rows
+    concerned says what was found.
     """
-    actions = {"original": original, "created": created}
-    for kind, action in actions.items():
-        if action not in ACTIONS:
-            raise UserError(f"self_validate.{kind}: expected one of {', '.join(ACTIONS)}, found {action!r}.")
     scores = out_of_fold_scores(table, tools)
     is_created = (table["source"] != ORIGINAL).to_numpy()
     weight = table["weight"].to_numpy().copy()
     gate = table["gate"].copy()
     kept = np.ones(len(table), dtype=bool)
     for kind, rows in (("original", ~is_created), ("created", is_created)):
-        found = np.flatnonzero(rows)[doubtful(table["label"].to_numpy(np.int64)[rows], scores[rows], most)]
+        found = np.flatnonzero(rows)[doubtful(table["label"].to_numpy(np.int64)[rows], scores[rows], settings.most)]
         _count(table, found, kind, tools)
         gate.iloc[found] = [
             _joined(text, f"label doubted ({scores[at]:.2f})") for at, text in zip(found, gate.iloc[found], strict=True)
         ]
-        if actions[kind] == "down_weight":
-            weight[found] *= down_weight
-        elif actions[kind] == "drop":
+        action = getattr(settings, kind)
+        if action == "down_weight":
+            weight[found] *= settings.down_weight
+        elif action == "drop":
             kept[found] = False
     return table.assign(weight=weight, gate=gate)[kept].reset_index(drop=True)
 
 
 def out_of_fold_scores(table: pd.DataFrame, tools: Tools) -> np.ndarray:
-    """float32 [n]: what a model of `tools.new_judge` says of each row after a fit on the rows of all other folds."""
-    if tools.new_judge is None:
-        raise UserError("self_validate: expected models that judge rows (tools.new_judge), found none.")
+    """float32 [n]: each row's score by the linear model, fitted on the rows of all other folds."""
+    from competition_utils.models.base import new_model
+
     folds = table["fold"].to_numpy()
     scores = np.zeros(len(table), dtype=np.float32)
-    for fold in progress(np.unique(folds), what="judging rows out of fold", unit="folds"):
+    for fold in progress(np.unique(folds), what="scoring rows out of fold", unit="folds"):
         held = folds == fold
-        judge = tools.new_judge()
+        model = new_model("linear", {})
         with TemporaryDirectory() as folder:
             valid = table[held & (table["source"] == ORIGINAL)]
-            judge.fit(table[~held], valid, work_dir=Path(folder), seed=tools.seed)
-        scores[held] = judge.score(table[held])
+            model.fit(table[~held], valid, work_dir=Path(folder), seed=tools.seed)
+        scores[held] = model.score(table[held])
     return scores
 
 
@@ -101,7 +83,7 @@ def doubtful(labels: np.ndarray, scores: np.ndarray, most: float) -> np.ndarray:
 def _count(table: pd.DataFrame, found: np.ndarray, kind: str, tools: Tools) -> None:
     rows = table.iloc[found]
     reasons = pd.Series(f"label doubted ({kind})", index=rows.index, dtype="str")
-    tools.refusals.add("self_validate", reasons, rows, before="query", after="target")
+    tools.rejections.add("self_validate", reasons, rows, before="query", after="target")
 
 
 def _joined(*notes: str) -> str:

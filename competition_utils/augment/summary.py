@@ -2,15 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
-from competition_utils.augment.build import Augmented
+from competition_utils.augment.build import Augmented, Results
 from competition_utils.augment.rows import ORIGINAL
+from competition_utils.settings.strategy import Step
+from competition_utils.translation.gates import Gate
 
-Results = Mapping[str, Augmented]  # task name → its tables
+NO_STEP = "This strategy has no such step: the rows stay as they are."
+
+
+def outcome(before: Results, after: Results, steps: Sequence[Step]) -> Styler:
+    """What some steps did to the rows of train, a line a task; the caption names the steps with their settings."""
+    lines = {task: _changes(before[task], made) for task, made in after.items()}
+    caption = "<br>".join(f"{step.step}: {_settings(step)}" for step in steps) or NO_STEP
+    table = pd.DataFrame(lines).T.rename_axis("task")
+    styled = table.style.set_caption(caption).format("{:,.0f}")
+    return styled.format("{:.3f}", subset=[name for name in table if name.startswith("positive rate")])
+
+
+def _settings(step: Step) -> str:
+    return ", ".join(f"{name}={value}" for name, value in step.parameters.items())
+
+
+def _changes(before: Augmented, after: Augmented) -> dict[str, float]:
+    old, new = before.tables["train"].set_index("id"), after.tables["train"].set_index("id")
+    both = old.index.intersection(new.index)
+    return {
+        "rows before": len(old),
+        "created": len(new) - len(both),
+        "left out": len(old) - len(both),
+        "weight changed": int((old.loc[both, "weight"] != new.loc[both, "weight"]).sum()),
+        "rows after": len(new),
+        "rejected": sum(after.tools.rejections.counts.values()) - sum(before.tools.rejections.counts.values()),
+        "positive rate before": float(old["label"].mean()),
+        "positive rate after": float(new["label"].mean()),
+    }
+
+
+def gates_on_english(results: Results, gates: Mapping[str, Gate], rows: int = 300, seed: int = 0) -> pd.DataFrame:
+    """What each gate looks for, and the share of English translations of train that it would reject, by language.
+
+    Up to `rows` different translations of each language are tried. The columns are `rejects` (the first line of the
+    gate's docstring) and one a language (0–1).
+    """
+    train = pd.concat([made.tables["train"] for made in results.values()])
+    train = train[(train["query_en"] != "") & (train["language"] != "en")]
+    drawn = train.drop_duplicates(["query", "language"]).sample(frac=1, random_state=seed)
+    drawn = drawn.groupby("language").head(rows).reset_index(drop=True)
+    pairs = pd.DataFrame({"before": drawn["query"], "after": drawn["query_en"], "source": drawn["language"]})
+    pairs = pairs.assign(language="en", confidence=1.0)
+    shares = {name: pd.Series(gate(pairs)).groupby(pairs["source"]).mean() for name, gate in gates.items()}
+    meaning = pd.Series({name: (gate.__doc__ or "").partition("\n")[0] for name, gate in gates.items()}, dtype="str")
+    table = pd.DataFrame(shares).T.reindex(gates).rename_axis("gate").rename_axis(None, axis=1)
+    table.insert(0, "rejects", meaning)
+    return table
 
 
 def row_counts(results: Results) -> pd.DataFrame:
@@ -73,39 +123,71 @@ def translated_examples(results: Results, rows: int = 2, seed: int = 0) -> pd.Da
     return mixed.groupby(["task", "language"]).head(rows).sort_values(["task", "language"], ignore_index=True)
 
 
-def created_examples(results: Results, rows: int = 3, seed: int = 0) -> pd.DataFrame:
-    """Created rows beside the rows they were made from: a few of each task, source and language."""
+def created_examples(results: Results, rows: int = 3, seed: int = 0, source: str | None = None) -> pd.DataFrame:
+    """Created rows beside the rows they were made from: a few of each task, source and language.
+
+    With one `source`, `gate` says what the step noted: the band and similarity, or what was changed.
+    """
     shown = []
     columns = ["language", "query", "target", "label"]
     for task, made in results.items():
         train = made.tables["train"]
-        created = train[train["source"] != ORIGINAL].sample(frac=1, random_state=seed)
-        created = created.groupby(["source", "language"]).head(rows)
+        created = train[train["source"] != ORIGINAL] if source is None else train[train["source"] == source]
+        created = created.sample(frac=1, random_state=seed).groupby(["source", "language"]).head(rows)
         origin = train.drop_duplicates("id").set_index("id")[columns].add_prefix("origin ")
         shown.append(created.join(origin, on="origin_id").assign(task=task))
-    table = pd.concat(shown)[
-        ["task", "source", "step", "language", "origin query", "query", "origin target", "target", "label"]
-    ]
-    return table.sort_values(["task", "source", "language"], ignore_index=True)
+    order = ["task", "source", "language", "origin query", "query", "origin target", "target", "label"]
+    order += [] if source is None else ["gate"]
+    return pd.concat(shown)[order].sort_values(["task", "source", "language"], ignore_index=True)
 
 
-def refusal_counts(results: Results) -> pd.DataFrame:
-    """Refused rows: `task, step, reason, language, rows`."""
-    parts = [made.tools.refusals.table().assign(task=task) for task, made in results.items()]
+def changed_examples(before: Results, after: Results, rows: int = 1, seed: int = 0) -> pd.DataFrame:
+    """Rows that some steps left out (weight 0) or gave another weight: a few of each task, source and language."""
+    shown = []
+    for task, made in after.items():
+        old, new = before[task].tables["train"].set_index("id"), made.tables["train"].set_index("id")
+        weight = new["weight"].reindex(old.index, fill_value=0)
+        changed = old.assign(**{"weight before": old["weight"], "weight after": weight, "task": task})
+        changed = changed[changed["weight before"] != changed["weight after"]].sample(frac=1, random_state=seed)
+        shown.append(changed.groupby(["source", "language"]).head(rows))
+    order = ["task", "source", "language", "query", "target", "label", "weight before", "weight after"]
+    return pd.concat(shown)[order].sort_values(order[:3], ignore_index=True)
+
+
+def weights(before: Results, after: Results) -> pd.DataFrame:
+    """Sum of the weights of train by task, language and label, before and after some steps: what a fit sees."""
+    sums = {
+        name: pd.concat(made.tables["train"].assign(task=task) for task, made in results.items())
+        .groupby(["task", "language", "label"])["weight"]
+        .sum()
+        for name, results in (("before", before), ("after", after))
+    }
+    return pd.DataFrame(sums).unstack("label").fillna(0).round().astype(int)
+
+
+def rejection_counts(results: Results) -> pd.DataFrame:
+    """Rejected rows: `task, step, reason, language, rows`."""
+    parts = [made.tools.rejections.table().assign(task=task) for task, made in results.items()]
     return pd.concat(parts, ignore_index=True)[["task", "step", "reason", "language", "rows"]]
 
 
-def refusal_examples(results: Results, rows: int = 1) -> pd.DataFrame:
-    """What refused rows looked like: `task, step, reason, language, before, after`."""
-    parts = [made.tools.refusals.example_table().assign(task=task) for task, made in results.items()]
+def rejection_examples(results: Results, rows: int = 1) -> pd.DataFrame:
+    """What rejected rows looked like: `task, step, reason, language, before, after`."""
+    parts = [made.tools.rejections.example_table().assign(task=task) for task, made in results.items()]
     table = pd.concat(parts, ignore_index=True)
-    return table.groupby(["task", "step", "reason", "language"]).head(rows)
+    return table.groupby(["task", "step", "reason", "language"]).head(rows).reset_index(drop=True)
 
 
 def similarity_values(results: Results) -> pd.DataFrame:
     """What mining measured: `task, kind, similarity` (cosine of query and target)."""
     parts = [part.assign(task=task) for task, made in results.items() for part in made.tools.similarities]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["task", "kind", "similarity"])
+
+
+def similarity_limits(results: Results) -> dict[str, float]:
+    """Task → the `max_similarity` that mining kept to, where something was mined."""
+    limits = {task: made.tools.max_similarity for task, made in results.items()}
+    return {task: limit for task, limit in limits.items() if limit is not None}
 
 
 def step_seconds(results: Results) -> pd.DataFrame:
@@ -124,7 +206,7 @@ def metrics(results: Results, strategy: str, strategy_hash: str) -> dict[str, An
         tasks[task] = {
             "rows": {source: int(part["rows"].sum()) for source, part in rows.groupby("source")},
             "positive": {source: int((part["rows"] * part["label"]).sum()) for source, part in rows.groupby("source")},
-            "refused": made.tools.refusals.table().groupby("reason")["rows"].sum().to_dict(),
+            "refused": made.tools.rejections.table().groupby("reason")["rows"].sum().to_dict(),
             "translated_share": round(
                 float((shares["translated"] * shares["rows"]).sum() / max(shares["rows"].sum(), 1)), 4
             ),

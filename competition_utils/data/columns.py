@@ -1,4 +1,4 @@
-"""Work on a text column through its different texts: what occurs many times is worked on once."""
+"""Columns of texts: work on the different texts only, number equal keys, and the English of a query."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def over_unique(texts: pd.Series, change: Callable[[pa.Array], pa.Array]) -> pd.Series:
@@ -14,6 +15,21 @@ def over_unique(texts: pd.Series, change: Callable[[pa.Array], pa.Array]) -> pd.
     codes, unique = pd.factorize(texts)
     changed = change(pa.array(unique, pa.large_string()))
     return pd.Series(changed.to_pandas().array.take(codes), index=texts.index)
+
+
+def split_words(texts: pa.Array) -> pa.LargeListArray:
+    """The lower-case words of each text, runs of letters, marks and digits; "" where a text begins or ends otherwise.
+
+    Statistics count words this way; a lexicon's look-ups keep decimals and model codes whole (`translation.words`).
+    """
+    return pc.split_pattern_regex(pc.utf8_lower(texts), r"[^\p{L}\p{M}\p{N}]+")
+
+
+def english_query(rows: pd.DataFrame) -> pd.Series:
+    """`query_en`, the English of each query; the query itself where there is none ("") or no such column."""
+    if "query_en" not in rows:
+        return rows["query"]
+    return rows["query_en"].where(rows["query_en"].fillna("") != "", rows["query"])
 
 
 def group_codes(*keys: pd.Series) -> tuple[np.ndarray, int]:

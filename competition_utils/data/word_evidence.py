@@ -15,6 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from competition_utils.data.columns import split_words
+
 # A word that no query of a language holds counts as this many, so that it does not rule the language out.
 _UNSEEN_QUERIES = 0.05
 # A word is of no language when this many queries hold it and no language has this share of its rate.
@@ -45,7 +47,7 @@ def brands() -> frozenset[str]:
 def text_words(texts: pa.Array) -> pd.DataFrame:
     """`text, word` (place of the text, lower-case word), each pair once: the words without digits, of two
     letters or more."""
-    words = pc.split_pattern_regex(pc.utf8_lower(texts), r"[^\p{L}\p{M}\p{N}]+")
+    words = split_words(texts)
     pairs = pd.DataFrame({"text": pc.list_parent_indices(words), "word": pc.list_flatten(words).to_pandas()})
     is_word = pc.match_substring_regex(pa.array(pairs["word"], pa.large_string()), r"^[\p{L}\p{M}]{2,}$")
     return pairs[is_word.to_numpy(zero_copy_only=False)].drop_duplicates(ignore_index=True)

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from competition_utils.data.columns import split_words
 from competition_utils.eda.profile import train_rows
 
 _RUN = re.compile(
@@ -26,7 +27,7 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 def _tokenize(texts: pd.Series) -> tuple[np.ndarray, np.ndarray, pd.Index]:
     """Place of the text, and of the token, of each token in different texts, in their order; and the tokens."""
-    words = pc.split_pattern_regex(pc.utf8_lower(pa.array(texts, pa.large_string())), r"[^\p{L}\p{M}\p{N}]+")
+    words = split_words(pa.array(texts, pa.large_string()))
     encoded = pc.list_flatten(words).dictionary_encode()
     tokens_of_word = [_tokens_of_word(word) for word in encoded.dictionary.to_pylist()]
     pieces = np.array([len(found) for found in tokens_of_word], dtype=np.int64)

@@ -15,6 +15,7 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from competition_utils.data.columns import english_query
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.settings.schema import LinearSettings, Section
 from competition_utils.storage import atomic_write
@@ -130,5 +131,4 @@ class LinearModel(RelevanceModel):
 
     @staticmethod
     def _query_text(pairs: pd.DataFrame, which: str) -> pd.Series:
-        english = pairs["query_en"].where(pairs["query_en"] != "", pairs["query"])
-        return english if which == "query_en" else pairs["query"] + " " + pairs["query_en"]
+        return english_query(pairs) if which == "query_en" else pairs["query"] + " " + pairs["query_en"]

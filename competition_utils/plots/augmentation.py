@@ -1,4 +1,4 @@
-"""Figures of notebook 02: what went into the augmented tables, what was refused, how close negatives are."""
+"""Figures of notebook 02: what went into the augmented tables, what was rejected, how close negatives are."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def translation_coverage(coverage: pd.DataFrame) -> Figure:
     return figure
 
 
-def refusals(counts: pd.DataFrame) -> Figure:
-    """Refused rows by reason and language, a panel a task; darker is more (`summary.refusal_counts`)."""
+def rejections(counts: pd.DataFrame) -> Figure:
+    """Rejected rows by reason and language, a panel a task; darker is more (`summary.rejection_counts`)."""
     if counts.empty:
-        return _nothing("no gate refused a row")
+        return _nothing("no row was rejected")
     tasks = counts["task"].unique()
     figure, axes = style.new_figure(
         width=12, height=0.32 * counts["reason"].nunique() * len(tasks) + 2, rows=len(tasks)
@@ -86,14 +86,14 @@ def refusals(counts: pd.DataFrame) -> Figure:
         ax.set_xticks(range(rows.shape[1]), rows.columns)
         ax.set_yticks(range(rows.shape[0]), rows.index)
         ax.grid(False)
-        ax.set(title=f"{task}: rows refused, by reason and language")
+        ax.set(title=f"{task}: rows rejected, by reason and language")
     return figure
 
 
-def similarities(values: pd.DataFrame, guards: Mapping[str, float]) -> Figure:
-    """Cosine of query and target for positives and each kind of negative, with the guard, a panel a task.
+def similarities(values: pd.DataFrame, limits: Mapping[str, float]) -> Figure:
+    """Cosine of query and target for positives and each kind of negative, with the limit, a panel a task.
 
-    `values`: `task, kind, similarity`; `guards`: task → upper guard.
+    `values`: `task, kind, similarity`; `limits`: task → max_similarity, above which no target was taken.
     """
     if values.empty:
         return _nothing("this strategy mines no negatives")
@@ -106,8 +106,8 @@ def similarities(values: pd.DataFrame, guards: Mapping[str, float]) -> Figure:
             colour = style.COLOURS["positive"] if kind == "positive" else _colour(number + 3)
             shown = part.loc[part["kind"] == kind, "similarity"]
             ax.hist(shown, bins, density=True, histtype="step", linewidth=1.8, label=kind, color=colour)
-        if task in guards:
-            ax.axvline(guards[task], color=style.COLOURS["negative"], linestyle="--", label="guard")
+        if task in limits:
+            ax.axvline(limits[task], color=style.COLOURS["negative"], linestyle="--", label="max_similarity")
         ax.set(title=f"{task}: similarity of query and target", xlabel="cosine", ylabel="density")
         ax.legend()
     return figure
@@ -118,6 +118,7 @@ def _stack(ax: Axes, rows: pd.DataFrame) -> None:
     for source in rows.columns:
         ax.bar(rows.index, rows[source], bottom=bottom, label=source, color=_colour(SOURCES.index(source)))
         bottom += rows[source].to_numpy()
+    ax.margins(y=0.05)
 
 
 def _in_order(sources: pd.Index) -> list[str]:

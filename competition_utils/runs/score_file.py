@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from competition_utils.augment.build import open_translator
 from competition_utils.data.check import fields_of, task_of
 from competition_utils.data.clean import clean_table
 from competition_utils.data.files import read_table
@@ -22,6 +21,7 @@ from competition_utils.paths import project_root
 from competition_utils.storage import atomic_write, write_parquet
 from competition_utils.tasks import QI, TASKS, Task
 from competition_utils.translation.interface import translate_table
+from competition_utils.translation.open import open_translator
 
 PLAIN_FIELDS = {"query", "target"}
 CHUNK_ROWS = 50_000

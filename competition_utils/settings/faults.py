@@ -42,7 +42,7 @@ def fault_lines(error: ValidationError, schema: type[BaseModel]) -> list[str]:
         if each["type"] == "value_error":  # of a validator over several fields, which names the field itself
             expected.setdefault((f"{place}.{message}" if place else message, ""), [])
         else:
-            found = "" if each["type"] == "extra_forbidden" else f", found {_short(each['input'])}"
+            found = "" if each["type"] in ("extra_forbidden", "missing") else f", found {_short(each['input'])}"
             expected.setdefault((place, found), []).append(message)
     return [
         f"{place}: {' or '.join(dict.fromkeys(messages)).replace(' or expected ', ' or ')}{found}"
@@ -73,6 +73,8 @@ def _message(error: ErrorDetails, schema: type[BaseModel]) -> str:
         for parent in parents:
             schema = _section(schema, parent) or schema
         return f"no such setting{did_you_mean(str(name), _known_names(schema))}"
+    if error["type"] == "missing":
+        return "expected a value, found none"
     what = error["msg"].removeprefix("Input should be ")
     return f"expected {what[0].lower()}{what[1:]}"
 

@@ -1,7 +1,8 @@
 """Translations kept on disk: what one process translated, none translates again.
 
 One SQLite file in write-ahead mode: several processes read and write it, and what was stored before a kill is there
-after it. A key is a hash of engine, model, direction and text.
+after it. A key is a hash of engine, model, direction and text. Not diskcache, which pickles what it stores and looks
+up one key at a time.
 """
 
 from __future__ import annotations

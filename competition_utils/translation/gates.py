@@ -1,7 +1,7 @@
 """Gates decide which translations enter: each looks at one way in which machine translation goes wrong.
 
-All work on columns of different texts; a gate says for each row whether it refuses it. A row that no gate
-refuses enters, and names in its column `gate` those that it passed.
+All work on columns of different texts; a gate says for each row whether it rejects it. A row that no gate
+rejects enters, and names in its column `gate` those that it passed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 LENGTH_OF = {"ja": 0.5, "ko": 0.5, "zh": 0.4, "th": 0.95, "ar": 0.9}
 LENGTHS = (0.35, 3.0)  # times the expected length
 LEAST_OWN_SCRIPT = 0.3  # of the letters; the rest are brands and codes
-LEAST_SURE_OF_LANGUAGE = 0.9  # to refuse a text as one of another language
+LEAST_SURE_OF_LANGUAGE = 0.9  # to reject a text as one of another language
 MOST_COPIED = 0.75  # of the words; brands are often half of a query
 
 Gate = Callable[[pd.DataFrame], np.ndarray]
@@ -41,7 +41,7 @@ def wrong_script(pairs: pd.DataFrame) -> np.ndarray:
 
 
 def wrong_language(pairs: pd.DataFrame) -> np.ndarray:
-    """The words are surely those of another language, though the language asked for is given the benefit."""
+    """The words are surely those of another language; the language that was asked for is the prior."""
     found = detect(pairs["after"], pairs["language"])
     other = ~found["text_language"].isin([UNDETERMINED]) & (found["text_language"] != pairs["language"])
     return (other & (found["language_confidence"] >= LEAST_SURE_OF_LANGUAGE)).to_numpy()
@@ -78,7 +78,7 @@ def _codes(text: str) -> list[str]:
 
 
 def repeated_loop(pairs: pd.DataFrame) -> np.ndarray:
-    """The decoder ran in circles: a word or a pair of words three times on end, or letters four times."""
+    """The decoder repeated itself: a word or a pair of words three times in a row, or letters four times."""
     return _over_rows(pairs, lambda before, after, *_: bool(LOOP.search(after)) and not LOOP.search(before))
 
 
@@ -111,9 +111,7 @@ def round_trip(pairs: pd.DataFrame, translator: Translator) -> pd.Series:
 
 
 def dice(one: str, other: str, language: str) -> float:
-    """2·|A∩B| / (|A|+|B|) of the sets of word stems without function words; letters where there are no
-    blanks.
-    """
+    """2·|A∩B| / (|A|+|B|) of the sets of word stems without function words; 0 where one of them has none."""
     a, b = _stems(one, language), _stems(other, language)
     return 2 * len(a & b) / (len(a) + len(b)) if a and b else 0.0
 
@@ -133,12 +131,12 @@ GATES: dict[str, Gate] = {
 }
 
 
-def refuse(pairs: pd.DataFrame, gates: dict[str, Gate]) -> pd.Series:
-    """The name of the first gate that refuses each row, "" where all let it in.
+def reject(pairs: pd.DataFrame, gates: dict[str, Gate]) -> pd.Series:
+    """The name of the first gate that rejects each row, "" where all accept it.
 
     `pairs`: `before, after` (texts), `source, language` (their languages) and, for `low_confidence`,
     `confidence`.
-    A text without any translation is refused as "no translation" before all gates.
+    A text without any translation is rejected as "no translation" before all gates.
     """
     reasons = pd.Series(np.where(pairs["after"] == "", "no translation", ""), index=pairs.index, dtype="str")
     for name, gate in gates.items():
@@ -148,6 +146,6 @@ def refuse(pairs: pd.DataFrame, gates: dict[str, Gate]) -> pd.Series:
     return reasons
 
 
-def _over_rows(pairs: pd.DataFrame, refuses: Callable[[str, str, str, str], bool]) -> np.ndarray:
+def _over_rows(pairs: pd.DataFrame, rejects: Callable[[str, str, str, str], bool]) -> np.ndarray:
     columns = (pairs[name] for name in ("before", "after", "source", "language"))
-    return np.fromiter((refuses(*row) for row in zip(*columns, strict=True)), dtype=bool, count=len(pairs))
+    return np.fromiter((rejects(*row) for row in zip(*columns, strict=True)), dtype=bool, count=len(pairs))

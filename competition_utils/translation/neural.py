@@ -1,12 +1,16 @@
-"""Translation with neural models through transformers: in batches by length, greedy, cached, shared out by rank."""
+"""Translation with neural models through transformers: in batches by length, greedy, cached, shared out by rank.
+
+Each family of models names languages in its own way; model codes, numbers with units and brands are kept out of a
+model's hands by placeholders.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from competition_utils.data.languages import language_name
@@ -14,8 +18,95 @@ from competition_utils.errors import UserError
 from competition_utils.progress import progress
 from competition_utils.translation.cache import TranslationCache, scope_of
 from competition_utils.translation.interface import Translation, Translator
-from competition_utils.translation.neural_families import FAMILIES, Family
-from competition_utils.translation.protect import protect, restore
+
+NLLB = {
+    "ar": "arb_Arab", "de": "deu_Latn", "en": "eng_Latn", "es": "spa_Latn", "fr": "fra_Latn", "id": "ind_Latn",
+    "it": "ita_Latn", "ja": "jpn_Jpan", "ko": "kor_Hang", "pl": "pol_Latn", "pt": "por_Latn", "ru": "rus_Cyrl",
+    "th": "tha_Thai", "tr": "tur_Latn", "vn": "vie_Latn",
+}  # fmt: skip
+ISO = {code: "vi" if code == "vn" else code for code in NLLB}
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family: our code → its code, the text in front of a source text, and the arguments of its generation.
+
+    `sets_source`: the tokenizer has a `src_lang`; `starts_with`: the decoder's first token names the target.
+    """
+
+    name: str
+    codes: dict[str, str]
+    sets_source: bool = False
+    starts_with: bool = False
+    prefix: str = ""
+
+    def code(self, language: str) -> str:
+        if language not in self.codes:
+            raise UserError(f"{self.name}: expected one of {', '.join(self.codes)}, found language {language!r}.")
+        return self.codes[language]
+
+    def prepare(self, texts: list[str], target: str) -> list[str]:
+        """Source texts as the model wants them."""
+        prefix = self.prefix.format(self.code(target)) if self.prefix else ""
+        return [prefix + text for text in texts]
+
+    def generation(self, tokenizer: Any, target: str) -> dict[str, int]:
+        """Arguments of `generate` that name the target language."""
+        if not self.starts_with:
+            return {}
+        code = self.code(target)
+        token = (
+            tokenizer.get_lang_id(code) if hasattr(tokenizer, "get_lang_id") else tokenizer.convert_tokens_to_ids(code)
+        )
+        return {"forced_bos_token_id": token}
+
+
+FAMILIES = {
+    "nllb": Family("nllb", NLLB, sets_source=True, starts_with=True),
+    "m2m100": Family("m2m100", ISO, sets_source=True, starts_with=True),
+    "madlad": Family("madlad", ISO, prefix="<2{}> "),
+    # Opus-MT: a model knows one direction; those into several languages (opus-mt-en-roa, …) want a name in front.
+    "opus": Family("opus", ISO),
+    "opus_many": Family("opus_many", {code: tag[:3] for code, tag in NLLB.items()}, prefix=">>{}<< "),
+}
+
+
+UNITS = r"(?:mm|cm|ml|mah|gb|tb|mb|kg|mg|hz|kw|inch|oz|ft|m|g|l|v|w|k)"
+PROTECTED = re.compile(
+    rf"(?<!\w)(?:\d+(?:[.,x×*/-]\d+)*\s?{UNITS}?|(?=\w*\d)(?=\w*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*)(?!\w)", re.IGNORECASE
+)
+MARK = "X{}X"  # seen to pass through NLLB, M2M-100 and Opus as it is, where brackets get lost
+MARK_FOUND = re.compile(r"x\s?(\d)\s?x", re.IGNORECASE)
+MOST_MARKS = 10  # one digit
+
+
+def protect(text: str, brands: Sequence[str] = ()) -> tuple[str, list[str]]:
+    """A text with marks in place of what must stay, and what the marks stand for.
+
+    `brands` are words that stay too, whatever their case.
+    """
+    held: list[str] = []
+
+    def hold(found: re.Match[str]) -> str:
+        if len(held) == MOST_MARKS:
+            return found[0]
+        held.append(found[0])
+        return MARK.format(len(held) - 1)
+
+    named = "|".join(re.escape(brand) for brand in sorted(brands, key=len, reverse=True))
+    if named:
+        text = re.sub(rf"(?<!\w)(?:{named})(?!\w)", hold, text, flags=re.IGNORECASE)
+        return PROTECTED.sub(lambda found: found[0] if MARK_FOUND.fullmatch(found[0]) else hold(found), text), held
+    return PROTECTED.sub(hold, text), held
+
+
+def restore(text: str, held: Sequence[str]) -> str | None:
+    """The translation with what the marks stand for; None where a mark was lost, doubled or made up."""
+    found = [int(digit) for digit in MARK_FOUND.findall(text)]
+    if sorted(found) != list(range(len(held))):
+        return None
+    return MARK_FOUND.sub(lambda mark: held[int(mark[1])], text)
+
 
 BATCH_TEXTS = 64
 LONGEST_NEW = 64  # tokens of a translation
@@ -24,9 +115,6 @@ INSTRUCTION = (
     "Translate this e-commerce search query from {source} to {target}. Keep brand names, model codes, numbers and "
     "units exactly as they are. Answer with the translation only, on one line.\nQuery: {text}\nTranslation:"
 )
-
-# Model name and four_bit (True, False, "auto") → tokenizer and causal language model.
-InstructLoader = Callable[[str, bool | str], tuple[Any, Any]]
 
 
 class ModelTranslator(Translator):
@@ -122,7 +210,7 @@ class Seq2SeqTranslator(ModelTranslator):
 class InstructTranslator(ModelTranslator):
     """A causal language model that is asked in words (Gemma-3, Qwen-2.5 and their like).
 
-    `load` gives tokenizer and model; the caller hands it down, since the room that knows how comes after this one.
+    `four_bit`: True, False, or "auto" (on CUDA where bitsandbytes is installed).
     """
 
     engine = "instruct"
@@ -130,7 +218,6 @@ class InstructTranslator(ModelTranslator):
     def __init__(
         self,
         model: str,
-        load: InstructLoader,
         cache: TranslationCache | None = None,
         brands: Sequence[str] = (),
         *,
@@ -138,7 +225,7 @@ class InstructTranslator(ModelTranslator):
     ):
         # What a model says depends on its number format, so the cache keeps them apart.
         super().__init__(model if four_bit == "auto" else f"{model} four_bit={four_bit}", cache, brands)
-        self._open = partial(load, model, four_bit)
+        self._source = (model, four_bit)
         self._loaded: tuple[Any, Any] | None = None
 
     def supports(self, source: str, target: str) -> bool:
@@ -171,10 +258,27 @@ class InstructTranslator(ModelTranslator):
 
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
-            tokenizer, model = self._open()
+            tokenizer, model = load_instruct(*self._source)
             tokenizer.padding_side = "left"  # the answer follows the prompt without a gap
             self._loaded = (tokenizer, model)
         return self._loaded
+
+
+def load_instruct(name: str, four_bit: bool | str) -> tuple[Any, Any]:
+    """Tokenizer and causal language model on the device that suits; prints which and why.
+
+    Raises UserError where there is no such model, or it cannot be had in 4-bit.
+    """
+    from competition_utils.models.decoder import load
+    from competition_utils.settings.schema import DecoderSettings
+
+    # Not through Unsloth: it patches training and its own way of scoring, and gains little for short answers.
+    settings = DecoderSettings.model_validate(
+        {"model_name_or_path": name, "load_in_4bit": four_bit, "backend": "transformers"}
+    )
+    choice = load.prepare(settings)
+    print(f"{name}: {choice}.")
+    return load.load_tokenizer(name), load.load_base(name, choice)
 
 
 def _load_seq2seq(name: str) -> tuple[Any, Any]:
@@ -194,22 +298,6 @@ def _load_seq2seq(name: str) -> tuple[Any, Any]:
             f"translator: expected a model within reach (Hub name or folder), found {name!r}: {reason}"
         ) from None
     return tokenizer, model.to(device).eval()
-
-
-def open_model_translator(
-    choice: str, cache_path: Path | str | None, load_instruct: InstructLoader | None = None
-) -> ModelTranslator:
-    """A translator from "FAMILY:MODEL" (nllb, m2m100, madlad, opus, opus_many) or "instruct:MODEL".
-
-    "instruct_4bit:MODEL" and "instruct_16bit:MODEL" fix the number format, which `load_instruct` else chooses.
-    """
-    family, _, model = choice.partition(":")
-    cache = None if cache_path is None else TranslationCache(cache_path)
-    if family not in FOUR_BIT:
-        return Seq2SeqTranslator(model, family, cache)
-    if load_instruct is None:
-        raise UserError(f"translator: expected one that needs no language model here, found {choice!r}.")
-    return InstructTranslator(model, load_instruct, cache, four_bit=FOUR_BIT[family])
 
 
 def _rank() -> int:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from competition_utils.augment.balance import balance
 from competition_utils.augment.tools import Tools
-from competition_utils.errors import UserError
+from competition_utils.settings.strategy import Balance
 from competition_utils.tasks import QC
 
 
@@ -30,38 +29,33 @@ def weights(made):
 
 
 def test_every_language_and_label_weighs_the_same():
-    made = balance(train(en=(80, 20), es=(50, 50), fr=(60, 40)), Tools(QC), rows_per_language=100)
+    made = balance(train(en=(80, 20), es=(50, 50), fr=(60, 40)), Tools(QC), Balance(rows_per_language=100))
     assert set(weights(made).values()) == {50.0}
 
 
 def test_rows_are_left_out_and_never_copied():
     table = train(en=(80, 20), es=(50, 50))
-    made = balance(table, Tools(QC), rows_per_language=100)
+    made = balance(table, Tools(QC), Balance(rows_per_language=100))
     assert made["id"].is_unique
     assert len(made) == 50 + 20 + 100
 
 
 def test_a_row_weighs_no_more_than_allowed():
-    made = balance(train(en=(99, 1), es=(50, 50)), Tools(QC), rows_per_language=100, most_repeats=3.0)
+    made = balance(train(en=(99, 1), es=(50, 50)), Tools(QC), Balance(rows_per_language=100, most_repeats=3.0))
     assert made["weight"].max() == 3.0
 
 
 def test_without_a_rate_each_language_keeps_its_own():
-    made = balance(train(en=(80, 20), es=(20, 20)), Tools(QC), positive_rate=None, rows_per_language=50)
+    made = balance(train(en=(80, 20), es=(20, 20)), Tools(QC), Balance(positive_rate=None, rows_per_language=50))
     assert weights(made) == {("en", 0): 10.0, ("en", 1): 40.0, ("es", 0): 25.0, ("es", 1): 25.0}
 
 
 def test_created_rows_are_left_out_before_rows_of_the_files():
-    made = balance(train(en=(90, 90)), Tools(QC), rows_per_language=60)
+    made = balance(train(en=(90, 90)), Tools(QC), Balance(rows_per_language=60))
     assert set(made["source"]) == {"original"}
 
 
 def test_what_is_left_out_is_counted():
     tools = Tools(QC)
-    balance(train(en=(80, 20)), tools, rows_per_language=100)
-    assert tools.refusals.table()["rows"].sum() == 30
-
-
-def test_a_rate_outside_zero_and_one_is_refused():
-    with pytest.raises(UserError, match=r"1\.5"):
-        balance(train(en=(1, 1)), Tools(QC), positive_rate=1.5)
+    balance(train(en=(80, 20)), tools, Balance(rows_per_language=100))
+    assert tools.rejections.table()["rows"].sum() == 30

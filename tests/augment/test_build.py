@@ -1,13 +1,14 @@
-"""From clean tables to augmented ones with the strategy `original`."""
+"""From clean tables to translated ones, and step by step to augmented ones."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from competition_utils.augment.build import augment_tables, new_languages, open_translator
-from competition_utils.augment.strategies import load_strategy
+from competition_utils.augment.build import new_languages, run_step, translate_tables
 from competition_utils.augment.tools import Tools
+from competition_utils.settings.strategy import ExpandLanguages
 from competition_utils.tasks import QC
+from competition_utils.translation.open import open_translator
 
 
 def clean(*rows):
@@ -22,9 +23,9 @@ TABLES = {
 }
 
 
-def test_original_adds_english_and_the_trace_and_nothing_else(tmp_path):
+def test_translation_adds_english_and_the_trace_and_nothing_else(tmp_path):
     translator = open_translator("built_in", tmp_path)
-    made = augment_tables(TABLES, load_strategy("original"), Tools(QC, translator)).tables
+    made = translate_tables(TABLES, Tools(QC, translator)).tables
     assert made["train"]["query_en"].tolist() == ["red evening dress", ""]
     assert made["dev"]["query_en"].tolist() == ["evening dress"]
     assert made["test"]["query_en"].tolist() == ["evening dress"]
@@ -41,22 +42,27 @@ def test_original_adds_english_and_the_trace_and_nothing_else(tmp_path):
 
 def test_the_steps_get_the_english_of_train_with_its_confidence(tmp_path):
     tools = Tools(QC, open_translator("built_in", tmp_path))
-    made = augment_tables(TABLES, load_strategy("original"), tools).tables["train"]
-    assert tools.english.loc[made["id"], "translated"].tolist() == made["query_en"].tolist()
-    assert tools.english["confidence"].between(0, 1).all()
+    made = translate_tables(TABLES, tools)
+    train, english = made.tables["train"], made.tools.english
+    assert english.loc[train["id"], "translated"].tolist() == train["query_en"].tolist()
+    assert english["confidence"].between(0, 1).all()
 
 
-def test_without_a_translator_there_is_no_english(tmp_path):
-    assert open_translator("auto", tmp_path) is None
-    made = augment_tables(TABLES, load_strategy("original"), Tools(QC, None)).tables
+def test_without_a_translator_there_is_no_english():
+    made = translate_tables(TABLES, Tools(QC, None)).tables
     assert made["train"]["query_en"].tolist() == ["", ""]
-
-
-def test_the_data_folders_lexicon_is_used_by_itself(tmp_path):
-    text = "source_lang\tsource_text\ttarget_lang\ttarget_text\nes\tvestido\ten\tdress\n"
-    (tmp_path / "lexicon.tsv").write_text(text)
-    assert open_translator("auto", tmp_path).supports("es", "en")
 
 
 def test_new_languages_are_found_in_the_files():
     assert new_languages(TABLES) == ("de", "it")
+
+
+def test_a_step_leaves_the_results_before_it_as_they_were(tmp_path):
+    before = translate_tables(TABLES, Tools(QC, open_translator("built_in", tmp_path), ("it",)))
+    rows, logged = before.tables["train"].copy(), dict(before.tools.rejections.counts)
+    first, again = (run_step(before, ExpandLanguages(cap=2.0, rows_per_language=4)) for _ in range(2))
+    assert len(first.tables["train"]) > len(rows)
+    pd.testing.assert_frame_equal(before.tables["train"], rows)
+    assert before.tools.rejections.counts == logged
+    pd.testing.assert_frame_equal(first.tables["train"], again.tables["train"])
+    assert first.tools.rejections == again.tools.rejections

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 
 from competition_utils.augment import expand
-from competition_utils.augment.build import open_translator
 from competition_utils.augment.expand import expand_languages, translate_titles
 from competition_utils.augment.rows import start_table
 from competition_utils.augment.tools import Tools
+from competition_utils.settings.strategy import ExpandLanguages, TranslateTitles
 from competition_utils.tasks import QC, QI
 from competition_utils.translation.interface import translate_rows
+from competition_utils.translation.open import open_translator
 
 QUERIES = [
     ("es", "vestido de noche"),
@@ -45,7 +46,7 @@ def translator():
 
 def test_created_rows_keep_label_target_and_fold_of_their_origin(translator):
     table = train()
-    made = expand_languages(table, Tools(QC, translator, ("de",)))
+    made = expand_languages(table, Tools(QC, translator, ("de",)), ExpandLanguages())
     created = made[made["source"] == "translated"]
     origin = made.set_index("id").loc[created["origin_id"]]
     assert len(created)
@@ -58,40 +59,41 @@ def test_created_rows_keep_label_target_and_fold_of_their_origin(translator):
 
 
 def test_the_query_in_english_is_translated_back_from_the_new_query(translator):
-    made = expand_languages(train(), Tools(QC, translator, ("de",)))
+    made = expand_languages(train(), Tools(QC, translator, ("de",)), ExpandLanguages())
     created = made[(made["source"] == "translated") & made["query"].str.startswith("abendkleid")]
     assert created["query_en"].str.startswith("evening dress").all()
 
 
 def test_the_cap_holds_over_all_languages(translator):
-    made = expand_languages(train(), Tools(QC, translator, ("de", "it")), cap=0.2)
+    made = expand_languages(train(), Tools(QC, translator, ("de", "it")), ExpandLanguages(cap=0.2))
     assert (made["source"] == "translated").sum() <= 0.2 * 40
 
 
 def test_rows_per_language_is_kept(translator):
-    made = expand_languages(train(), Tools(QC, translator, ("it",)), rows_per_language=6, cap=1.0)
+    made = expand_languages(train(), Tools(QC, translator, ("it",)), ExpandLanguages(rows_per_language=6, cap=1.0))
     assert (made["language"] == "it").sum() == 6
 
 
 def test_the_same_seed_gives_the_same_rows_and_another_gives_others(translator):
     one, same, other = (
-        expand_languages(train(), Tools(QC, translator, ("de",), seed=seed), rows_per_language=8) for seed in (0, 0, 1)
+        expand_languages(train(), Tools(QC, translator, ("de",), seed=seed), ExpandLanguages(rows_per_language=8))
+        for seed in (0, 0, 1)
     )
     pd.testing.assert_frame_equal(one, same)
     assert not one.equals(other)
 
 
-def test_untranslatable_rows_are_refused_and_counted(translator):
+def test_untranslatable_rows_are_rejected_and_counted(translator):
     tools = Tools(QC, translator, ("de",))
-    expand_languages(train(), tools, cap=1.0, rows_per_language=40)
-    assert "no translation" in set(tools.refusals.table()["reason"])
+    expand_languages(train(), tools, ExpandLanguages(cap=1.0, rows_per_language=40))
+    assert "no translation" in set(tools.rejections.table()["reason"])
 
 
 @pytest.mark.parametrize(("given", "languages"), [(None, ("de",)), ("built_in", ())])
 def test_without_translator_or_new_languages_nothing_is_made_and_a_note_says_why(given, languages):
     table = train(1)
     tools = Tools(QC, open_translator("built_in", ".") if given else None, languages)
-    assert expand_languages(table, tools) is table
+    assert expand_languages(table, tools, ExpandLanguages()) is table
     assert "made no rows" in tools.notes[0]
 
 
@@ -104,14 +106,14 @@ def test_english_that_is_known_already_changes_no_row_and_is_not_asked_again(tra
         "translate_rows",
         lambda rows, *given, **more: asked.append(rows) or translate_rows(rows, *given, **more),
     )
-    fresh = expand_languages(table, Tools(QC, translator, ("de", "it")))
+    fresh = expand_languages(table, Tools(QC, translator, ("de", "it")), ExpandLanguages())
     without = len(asked)
-    pd.testing.assert_frame_equal(expand_languages(table, known), fresh)
+    pd.testing.assert_frame_equal(expand_languages(table, known, ExpandLanguages()), fresh)
     assert len(asked) - without == without - 1
 
 
 def test_titles_are_put_into_the_language_of_the_query(translator):
-    made = translate_titles(train(task="QI"), Tools(QI, translator), share=0.5)
+    made = translate_titles(train(task="QI"), Tools(QI, translator), TranslateTitles(share=0.5))
     created = made[made["source"] == "translated_title"]
     assert set(created["language"]) == {"es", "fr"}
     assert created.loc[created["language"] == "es", "target"].str.contains("vestido de noche rojo").all()
@@ -121,7 +123,7 @@ def test_titles_are_put_into_the_language_of_the_query(translator):
 def test_an_indonesian_title_is_not_taken_for_an_english_one(translator):
     table = train(task="QI")
     table["target"] = [f"Sepatu Pria Casual Kulit Asli red evening dress {i}" for i in table["id"]]
-    assert translate_titles(table, Tools(QI, translator), share=0.5) is table
+    assert translate_titles(table, Tools(QI, translator), TranslateTitles(share=0.5)) is table
 
 
 @pytest.mark.parametrize(
@@ -142,4 +144,13 @@ def test_a_titles_words_tell_whether_it_is_foreign(title, foreign):
 
 def test_category_paths_are_not_translated(translator):
     table = train()
-    assert translate_titles(table, Tools(QC, translator)) is table
+    assert translate_titles(table, Tools(QC, translator), TranslateTitles()) is table
+
+
+def test_a_gate_that_the_tools_do_not_have_rejects_nothing(translator):
+    tools = Tools(QC, translator, ("de",))
+    expand_languages(train(), tools, ExpandLanguages(min_confidence=0.0))
+    assert "changed number" in set(tools.rejections.table()["reason"])
+    without = Tools(QC, translator, ("de",), gates={})
+    expand_languages(train(), without, ExpandLanguages(min_confidence=0.0))
+    assert "changed number" not in set(without.rejections.table()["reason"])

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from competition_utils.augment import minority
-from competition_utils.augment.build import open_translator
 from competition_utils.augment.minority import counterfactuals, swapped_targets
 from competition_utils.augment.rows import start_table
 from competition_utils.augment.tools import Tools
-from competition_utils.errors import UserError
+from competition_utils.settings.strategy import Counterfactuals, SwappedTargets
 from competition_utils.tasks import QC, QI
+from competition_utils.translation.open import open_translator
 
 
 def train(*rows):
@@ -28,8 +28,8 @@ def created(made):
     return made[made["source"] == "minority"]
 
 
-def edited(language, query, target, **parameters):
-    rows = created(counterfactuals(train((language, query, target, 1)), Tools(QI), share=1.0, **parameters))
+def edited(language, query, target):
+    rows = created(counterfactuals(train((language, query, target, 1)), Tools(QI), Counterfactuals(share=1.0)))
     return rows["query"].tolist()
 
 
@@ -51,7 +51,8 @@ def test_a_colour_that_the_title_states_becomes_another_in_the_same_form():
     ],
 )
 def test_one_thing_is_changed_in_the_querys_own_language(language, query, target, kind):
-    made = created(counterfactuals(train((language, query, target, 1)), Tools(QI), share=1.0, kinds=[kind]))
+    settings = Counterfactuals(share=1.0, kinds=[kind])
+    made = created(counterfactuals(train((language, query, target, 1)), Tools(QI), settings))
     assert len(made) == 1
     assert made.iloc[0]["query"] != query
     assert made.iloc[0]["label"] == 0
@@ -80,21 +81,16 @@ def test_one_thing_is_changed_in_the_querys_own_language(language, query, target
     ],
 )
 def test_nothing_is_made_where_the_title_states_no_opposite(language, query, target, label):
-    assert len(created(counterfactuals(train((language, query, target, label)), Tools(QI), share=1.0))) == 0
+    table = train((language, query, target, label))
+    assert len(created(counterfactuals(table, Tools(QI), Counterfactuals(share=1.0)))) == 0
 
 
 def test_the_new_query_gets_its_own_english():
     tools = Tools(QI, open_translator("built_in", "."))
-    row = created(
-        counterfactuals(train(("es", "vestido de noche rojo", "Red Evening Dress", 1)), tools, share=1.0)
-    ).iloc[0]
+    table = train(("es", "vestido de noche rojo", "Red Evening Dress", 1))
+    row = created(counterfactuals(table, tools, Counterfactuals(share=1.0))).iloc[0]
     assert "evening dress" in row["query_en"]
     assert "red" not in row["query_en"].split()
-
-
-def test_an_unknown_kind_is_refused():
-    with pytest.raises(UserError, match="taste"):
-        edited("en", "red blouse", "Red Blouse", kinds=["taste"])
 
 
 def letters(texts, model_name="minilm"):
@@ -111,7 +107,8 @@ def swapped(monkeypatch):
         for size in "abcdef"
     ]
     table = train(*rows)
-    return table, swapped_targets(table, Tools(QI), share=1.0, low=0.5, high=0.95, margin=0.02)
+    settings = SwappedTargets(share=1.0, low=0.5, high=0.95, margin=0.02)
+    return table, swapped_targets(table, Tools(QI), settings)
 
 
 def test_a_query_gets_the_target_of_a_close_query_and_label_zero(swapped):
@@ -132,7 +129,9 @@ def test_a_known_pair_is_never_swapped_in(swapped):
     assert not pairs & set(zip(created(made)["query"], created(made)["target"], strict=True))
 
 
-@pytest.mark.parametrize("step", [counterfactuals, swapped_targets])
-def test_category_paths_are_left_to_other_steps(step):
+@pytest.mark.parametrize(
+    ("step", "settings"), [(counterfactuals, Counterfactuals()), (swapped_targets, SwappedTargets())]
+)
+def test_category_paths_are_left_to_other_steps(step, settings):
     table = train(("en", "red blouse", "apparel,red blouse", 1))
-    assert step(table, Tools(QC)) is table
+    assert step(table, Tools(QC), settings) is table

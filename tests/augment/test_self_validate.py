@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from competition_utils.augment import self_validate as room
+from competition_utils.augment import self_validate as module
 from competition_utils.augment.self_validate import doubtful, out_of_fold_scores, self_validate
 from competition_utils.augment.tools import Tools
-from competition_utils.errors import UserError
+from competition_utils.models import base
+from competition_utils.settings.strategy import SelfValidate
 from competition_utils.tasks import QC
 
 WRONG = [3, 120]  # a row of the files and a created one, labelled against their scores
@@ -22,7 +23,7 @@ def table(monkeypatch):
     scores = np.where(label == 1, rng.uniform(0.8, 0.99, 200), rng.uniform(0.01, 0.2, 200))
     scores[WRONG] = [0.99, 0.01]
     label[WRONG] = 1 - label[WRONG]
-    monkeypatch.setattr(room, "out_of_fold_scores", lambda table, tools: scores)
+    monkeypatch.setattr(module, "out_of_fold_scores", lambda table, tools: scores)
     rows = pd.DataFrame({"id": np.arange(200) + 1, "language": "en", "label": pd.array(label, dtype="Int8")})
     rows["query"], rows["target"] = "q", "t"
     rows["source"] = pd.Series(np.where(np.arange(200) < 100, "original", "negative"), dtype="str")
@@ -31,31 +32,33 @@ def table(monkeypatch):
 
 
 def test_labels_against_their_scores_are_found(table):
-    scores = room.out_of_fold_scores(table, Tools(QC))
+    scores = module.out_of_fold_scores(table, Tools(QC))
     assert sorted(doubtful(table["label"].to_numpy(np.int64), scores, most=1.0)) == WRONG
 
 
-def test_by_default_rows_of_the_files_are_told_and_created_rows_dropped(table):
-    made = self_validate(table, Tools(QC))
+def test_by_default_rows_of_the_files_are_reported_and_created_rows_dropped(table):
+    made = self_validate(table, Tools(QC), SelfValidate())
     assert len(made) == 199
     assert made.loc[made["id"] == 4, "gate"].str.contains("label doubted").all()
     assert 121 not in made["id"].to_numpy()
 
 
 def test_doubted_rows_can_weigh_less(table):
-    made = self_validate(table, Tools(QC), original="down_weight", created="report", down_weight=0.25)
+    settings = SelfValidate(original="down_weight", created="report", down_weight=0.25)
+    made = self_validate(table, Tools(QC), settings)
     assert made.set_index("id")["weight"].loc[4] == 0.25
     assert (made["weight"] == 1).sum() == 199
 
 
 def test_no_more_than_the_share_allowed_is_touched(table):
-    assert len(self_validate(table, Tools(QC), original="drop", created="drop", most=0.0)) == 200
+    settings = SelfValidate(original="drop", created="drop", most=0.0)
+    assert len(self_validate(table, Tools(QC), settings)) == 200
 
 
 def test_what_was_doubted_is_counted_apart(table):
     tools = Tools(QC)
-    self_validate(table, tools)
-    counts = tools.refusals.table().set_index("reason")["rows"]
+    self_validate(table, tools, SelfValidate())
+    counts = tools.rejections.table().set_index("reason")["rows"]
     assert counts.to_dict() == {"label doubted (created)": 1, "label doubted (original)": 1}
 
 
@@ -64,7 +67,7 @@ def test_rows_of_one_label_raise_no_doubt():
 
 
 class Remembers:
-    """A judge that says how many rows it learnt from, and is asked about none of them."""
+    """A model that says how many rows it was fitted on, and scores none of them."""
 
     def fit(self, train, valid, *, work_dir, seed):
         self.learnt, self.valid = set(train["id"]), valid
@@ -75,18 +78,11 @@ class Remembers:
         return np.full(len(pairs), len(self.learnt), dtype=np.float32)
 
 
-def test_each_row_is_judged_by_a_model_that_learnt_from_the_other_folds():
+def test_each_row_is_scored_by_a_linear_model_fitted_on_the_other_folds(monkeypatch):
+    kinds = []
+    monkeypatch.setattr(base, "new_model", lambda kind, settings: kinds.append(kind) or Remembers())
     source = pd.Series(np.where(np.arange(10) < 8, "original", "negative"), dtype="str")
     rows = pd.DataFrame({"id": np.arange(10), "fold": np.arange(10) % 3, "source": source})
-    scores = out_of_fold_scores(rows, Tools(QC, new_judge=Remembers))
+    scores = out_of_fold_scores(rows, Tools(QC))
     assert scores.tolist() == [6 if fold == 0 else 7 for fold in rows["fold"]]
-
-
-def test_without_models_to_judge_rows_it_is_told():
-    with pytest.raises(UserError, match="new_judge"):
-        out_of_fold_scores(pd.DataFrame(), Tools(QC))
-
-
-def test_an_unknown_action_is_refused(table):
-    with pytest.raises(UserError, match="shout"):
-        self_validate(table, Tools(QC), original="shout")
+    assert kinds == ["linear"] * 3

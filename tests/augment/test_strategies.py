@@ -1,24 +1,14 @@
-"""Strategies: read from YAML, checked whole, hashed by what they do."""
+"""Strategies: read from YAML, hashed by what they do, cut into the sections of notebook 02."""
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from competition_utils.augment import strategies
-from competition_utils.augment.strategies import load_strategy, strategy_names
-from competition_utils.augment.tools import Tools
-from competition_utils.errors import DataError
-from competition_utils.tasks import QC
-
-
-def double_weight(table, tools, *, factor: float = 2.0, only: str | None = None, folds: list[int] | None = None):
-    return table.assign(weight=table["weight"] * factor)
-
-
-@pytest.fixture(autouse=True)
-def one_more_step(monkeypatch):
-    monkeypatch.setitem(strategies.STEPS, "double_weight", f"{__name__}:double_weight")
+from competition_utils.augment.strategies import Strategy, load_strategy, step_function, strategy_names
+from competition_utils.errors import UserError
+from competition_utils.settings.strategy import STEPS
 
 
 def written(tmp_path, text, name="mine.yaml"):
@@ -29,50 +19,46 @@ def written(tmp_path, text, name="mine.yaml"):
 
 @pytest.mark.parametrize("name", strategy_names())
 def test_every_strategy_of_the_suite_is_valid(name):
-    assert load_strategy(name).says
+    assert load_strategy(name).description
 
 
-def test_a_step_gets_its_defaults_and_runs(tmp_path):
-    strategy = load_strategy(written(tmp_path, "says: x\nsteps:\n  - step: double_weight\n"))
-    assert dict(strategy.steps[0].parameters) == {"factor": 2.0, "only": None, "folds": None}
-    table = pd.DataFrame({"weight": [1.0, 3.0]})
-    assert strategy.steps[0].run(table, Tools(QC))["weight"].tolist() == [2.0, 6.0]
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_has_a_function(name):
+    assert step_function(STEPS[name]()).__name__ == name
 
 
-def test_the_hash_follows_the_parameters_and_not_the_words(tmp_path):
-    plain = load_strategy(written(tmp_path, "says: x\nsteps: [{step: double_weight}]\n", "a.yaml"))
-    said = load_strategy(written(tmp_path, "says: y\nsteps: [{step: double_weight, factor: 2.0}]\n", "b.yaml"))
-    other = load_strategy(written(tmp_path, "says: x\nsteps: [{step: double_weight, factor: 3}]\n", "c.yaml"))
-    assert plain.hash == said.hash != other.hash
+def test_the_hash_follows_the_settings_and_not_the_words(tmp_path):
+    plain = load_strategy(written(tmp_path, "description: x\nsteps: [{step: balance}]\n", "a.yaml"))
+    given = load_strategy(written(tmp_path, "description: y\nsteps: [{step: balance, most_repeats: 3.0}]\n", "b.yaml"))
+    other = load_strategy(written(tmp_path, "description: x\nsteps: [{step: balance, most_repeats: 2}]\n", "c.yaml"))
+    assert plain.hash == given.hash != other.hash
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("says: x\nsteps: [{step: double_wieght}]", r"unknown step.*\n.*did you mean double_weight"),
-        ("says: x\nsteps: [{step: double_weight, facotr: 2}]", r"unknown parameter.*\n.*did you mean factor"),
-        ("says: x\nsteps: [{step: double_weight, factor: much}]", r"wrong type.*\n.*float.*'much'"),
-        ("says: x\nsteps: [{step: double_weight, folds: [a]}]", r"wrong type"),
-        ("says: x\nstpes: []", r"unknown key.*\n.*did you mean steps"),
-        ("steps: []", r"missing text"),
-        ("says: x\nsteps: {a: 1}", r"expected a list"),
-        ("says: [", r"not YAML"),
-        ("- 1", r"expected a mapping"),
-        ("says: x\nsteps: [double_weight]", r"expected a mapping with the key step"),
-    ],
-)
-def test_a_wrong_strategy_is_refused_with_what_was_meant(tmp_path, text, message):
-    with pytest.raises(DataError, match=message):
+def test_the_table_shows_every_setting_with_its_default(tmp_path):
+    table = load_strategy(written(tmp_path, "description: x\nsteps: [{step: balance, most_repeats: 2}]\n")).table()
+    row = table.set_index("setting").loc["most_repeats"]
+    assert (row["step"], row["value"], row["default"]) == ("1 balance", 2.0, 3.0)
+
+
+@given(st.lists(st.sampled_from([model() for model in STEPS.values()]), max_size=8))
+def test_the_sections_one_after_another_are_the_steps_in_their_order(steps):
+    sections = Strategy("mine", "x", tuple(steps)).sections()
+    assert [step for section in sections.values() for step in section] == steps
+
+
+def test_steps_in_another_order_than_the_notebooks_are_left_to_its_last_section():
+    steps = tuple(STEPS[name]() for name in ("translate_titles", "balance", "expand_languages", "self_validate"))
+    sections = Strategy("mine", "x", steps).sections()
+    assert [step.step for step in sections["balance"]] == ["balance"]
+    assert [step.step for step in sections["rest"]] == ["expand_languages", "self_validate"]
+
+
+@pytest.mark.parametrize(("text", "message"), [("description: [", "expected YAML"), ("- 1", "expected a mapping")])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, message):
+    with pytest.raises(UserError, match=message):
         load_strategy(written(tmp_path, text))
-
-
-def test_all_faults_are_told_together(tmp_path):
-    text = "says: x\nsteps: [{step: nothing}, {step: double_weight, b: 1, c: 2}]"
-    with pytest.raises(DataError) as error:
-        load_strategy(written(tmp_path, text))
-    assert len(error.value.faults) == 3
 
 
 def test_an_unknown_name_lists_the_strategies():
-    with pytest.raises(DataError, match=r"did you mean original(.|\n)*There are: .*original"):
+    with pytest.raises(UserError, match=r"did you mean original(.|\n)*There are: .*original"):
         load_strategy("orignal")

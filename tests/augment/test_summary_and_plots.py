@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from competition_utils.augment import summary
-from competition_utils.augment.build import augment_tasks, open_translator
+from competition_utils.augment.build import augment_tasks, run_steps, use_gates
 from competition_utils.augment.rows import add_rows
 from competition_utils.augment.strategies import load_strategy
 from competition_utils.plots import augmentation as plots
+from competition_utils.settings.strategy import Balance
 from competition_utils.tasks import QC
+from competition_utils.translation.gates import GATES
+from competition_utils.translation.open import open_translator
 
 
 def clean(*rows):
@@ -31,7 +36,7 @@ def results():
     new = train.iloc[[0]].assign(query="abendkleid", language="de")
     made["QC"].tables["train"] = add_rows(train, new, source="translated", step="expand_languages")
     reasons = pd.Series(["", "wrong script"], index=train.index)
-    made["QC"].tools.refusals.add("expand_languages", reasons, train, before="query", after="target")
+    made["QC"].tools.rejections.add("expand_languages", reasons, train, before="query", after="target")
     made["QC"].tools.similarities.append(pd.DataFrame({"kind": ["positive", "easy"], "similarity": [0.8, 0.2]}))
     return made
 
@@ -54,21 +59,21 @@ def test_a_created_row_stands_beside_its_origin(results):
     assert (row["origin query"], row["query"]) == ("vestido de noche", "abendkleid")
 
 
-def test_refusals_are_counted_by_reason_and_language_with_examples(results):
-    assert summary.refusal_counts(results).iloc[0].tolist() == [
+def test_rejections_are_counted_by_reason_and_language_with_examples(results):
+    assert summary.rejection_counts(results).iloc[0].tolist() == [
         "QC",
         "expand_languages",
         "wrong script",
         "en",
         1,
     ]
-    assert summary.refusal_examples(results).iloc[0]["before"] == "lamp"
+    assert summary.rejection_examples(results).iloc[0]["before"] == "lamp"
 
 
 def test_metrics_hold_no_times(results):
-    told = summary.metrics(results, "original", "hash")
-    assert told["tasks"]["QC"]["rows"] == {"original": 2, "translated": 1}
-    assert "seconds" not in str(told)
+    metrics = summary.metrics(results, "original", "hash")
+    assert metrics["tasks"]["QC"]["rows"] == {"original": 2, "translated": 1}
+    assert "seconds" not in str(metrics)
 
 
 def test_every_figure_is_drawn(results):
@@ -76,12 +81,41 @@ def test_every_figure_is_drawn(results):
         plots.rows_by_language(summary.row_counts(results)),
         plots.positive_rates(summary.before_and_after(results)),
         plots.translation_coverage(summary.translation_coverage(results)),
-        plots.refusals(summary.refusal_counts(results)),
+        plots.rejections(summary.rejection_counts(results)),
         plots.similarities(summary.similarity_values(results), {"QC": 0.7}),
     ]
     assert all(isinstance(figure, Figure) for figure in figures)
 
 
-def test_a_strategy_that_refuses_and_mines_nothing_says_so():
+def test_figures_of_a_strategy_that_mines_nothing_say_so():
     nothing = pd.DataFrame(columns=["task", "kind", "similarity"])
     assert plots.similarities(nothing, {}).axes[0].texts[0].get_text() == "this strategy mines no negatives"
+
+
+def test_what_steps_did_is_counted_under_their_settings(results):
+    steps = [Balance(rows_per_language=1, positive_rate=None)]
+    shown = summary.outcome(results, run_steps(results, steps), steps)
+    assert shown.caption.startswith("balance: positive_rate=None, rows_per_language=1")
+    assert shown.data.loc["QC", ["rows before", "created", "left out", "rows after"]].tolist() == [3, 0, 0, 3]
+
+
+def test_a_row_that_was_left_out_is_shown_with_its_label(results):
+    made = results["QC"]
+    fewer = {"QC": replace(made, tables={**made.tables, "train": made.tables["train"].iloc[1:]})}
+    (row,) = summary.changed_examples(results, fewer).to_dict("records")
+    assert (row["query"], row["label"], row["weight after"]) == ("vestido de noche", 1, 0)
+
+
+def test_a_section_without_steps_says_so(results):
+    assert "no such step" in summary.outcome(results, run_steps(results, []), []).caption
+
+
+def test_every_gate_says_what_it_rejects_and_how_often(results):
+    table = summary.gates_on_english(use_gates(results, GATES), GATES)
+    assert table["rejects"].str.len().min() > 20
+    assert table.loc["changed number", "es"] == 0
+
+
+def test_weights_are_summed_by_language_and_label(results):
+    table = summary.weights(results, results)
+    assert table.loc[("QC", "es"), ("before", 1)] == table.loc[("QC", "es"), ("after", 1)] == 1

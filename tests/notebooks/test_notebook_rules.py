@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from competition_utils import paths
-from competition_utils.cli.commands.schema import json_schema
+from competition_utils.cli.commands.schema import json_schema, strategy_schema
 from competition_utils.runs.config import load_config
 from competition_utils.runs.parameters import parameters_cell, read_notebook, read_parameters, render_parameters
 
@@ -57,10 +57,11 @@ def test_cells_define_no_functions_and_no_classes(notebook):
 
 
 @every_notebook
-def test_what_a_cell_does_only_sometimes_stands_in_an_if_statement(notebook):
+def test_a_call_that_depends_on_something_stands_under_an_if(notebook):
     for cell in code_cells(notebook):
-        statements = [node.value for node in ast.parse(cell["source"]).body if isinstance(node, ast.Expr)]
-        assert not any(isinstance(value, ast.IfExp) for value in statements), cell["source"]
+        for node in ast.walk(ast.parse(cell["source"])):
+            conditional = isinstance(node, ast.Expr | ast.Assign) and isinstance(node.value, ast.IfExp)
+            assert not conditional, cell["source"]
 
 
 @every_notebook
@@ -115,6 +116,8 @@ def test_outputs_are_cleared(notebook):
 def test_the_schema_that_editors_read_is_that_of_the_code():
     written = (ROOT / "configs" / "schema.json").read_text(encoding="utf-8")
     assert written == json_schema(), "run: python -m competition_utils schema --write"
+    written = (ROOT / "configs" / "strategies" / "schema.json").read_text(encoding="utf-8")
+    assert written == strategy_schema(), "run: python -m competition_utils schema --write"
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)

@@ -1,11 +1,11 @@
-"""Each gate, by a translation that it must refuse and one that it must let in."""
+"""Each gate, by a translation that it must reject and one that it must accept."""
 
 from __future__ import annotations
 
 import pandas as pd
 import pytest
 
-from competition_utils.translation.gates import GATES, dice, lost_in_round_trip, low_confidence, refuse
+from competition_utils.translation.gates import GATES, dice, lost_in_round_trip, low_confidence, reject
 from competition_utils.translation.interface import Translator
 
 
@@ -14,7 +14,7 @@ def pair(before, after, language="de", source="en", confidence=1.0):
     return pd.DataFrame([row])
 
 
-REFUSED = [
+REJECTED = [
     ("red dress", "", "de", "no translation"),
     ("zorvik red dress", "zorvik 赤いドレス", "ja", ""),
     ("red dress", "rotes kleid", "ja", "wrong script"),
@@ -31,9 +31,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("before", "after", "language", "reason"), REFUSED)
-def test_a_gate_refuses_what_it_is_for(before, after, language, reason):
-    assert refuse(pair(before, after, language), GATES).iloc[0] == reason
+@pytest.mark.parametrize(("before", "after", "language", "reason"), REJECTED)
+def test_a_gate_rejects_what_it_is_for(before, after, language, reason):
+    assert reject(pair(before, after, language), GATES).iloc[0] == reason
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,13 @@ def test_a_gate_refuses_what_it_is_for(before, after, language, reason):
     ],
 )
 def test_a_good_translation_enters(before, after, language):
-    assert refuse(pair(before, after, language), GATES).iloc[0] == ""
+    assert reject(pair(before, after, language), GATES).iloc[0] == ""
 
 
-def test_the_engines_doubt_refuses_and_no_confidence_does_not():
+def test_a_low_confidence_is_rejected_and_none_at_all_is_not():
     gates = {"low confidence": low_confidence(0.8)}
-    assert refuse(pair("a", "b", confidence=0.5), gates).iloc[0] == "low confidence"
-    assert refuse(pair("a", "b", confidence=float("nan")), gates).iloc[0] == ""
+    assert reject(pair("a", "b", confidence=0.5), gates).iloc[0] == "low confidence"
+    assert reject(pair("a", "b", confidence=float("nan")), gates).iloc[0] == ""
 
 
 class Fixed(Translator):
@@ -72,9 +72,9 @@ class Fixed(Translator):
 
 
 @pytest.mark.parametrize(("back", "reason"), [("the red dress", ""), ("paper", "lost in round trip")])
-def test_what_does_not_come_back_is_refused(back, reason):
+def test_what_does_not_come_back_is_rejected(back, reason):
     gates = {"lost in round trip": lost_in_round_trip(Fixed(back), 0.5)}
-    assert refuse(pair("red dresses", "rotes kleid"), gates).iloc[0] == reason
+    assert reject(pair("red dresses", "rotes kleid"), gates).iloc[0] == reason
 
 
 def test_dice_counts_stems_without_function_words():

@@ -66,7 +66,7 @@ def english(translator, text, source):
         "dropped function word",
         "typo",
         "compound",
-        "no blanks",
+        "unsegmented",
         "head first",
         "vn",
     ],

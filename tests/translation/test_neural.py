@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 import competition_utils
@@ -18,12 +20,14 @@ from competition_utils.errors import UserError
 from competition_utils.translation import neural as model_translate
 from competition_utils.translation.cache import TranslationCache
 from competition_utils.translation.neural import (
+    FAMILIES,
     InstructTranslator,
     ModelTranslator,
     Seq2SeqTranslator,
-    open_model_translator,
+    protect,
+    restore,
 )
-from competition_utils.translation.neural_families import FAMILIES
+from competition_utils.translation.open import open_translator
 
 WORDS = "red blue dress shoes lamp Translate this search query from to Query Translation : <2de> X0X"
 
@@ -73,7 +77,7 @@ def short_answers(monkeypatch):
 
 
 class Upper(ModelTranslator):
-    """An engine that shouts, and counts what it was asked."""
+    """An engine that answers in capitals, and counts what it was asked."""
 
     engine = "upper"
 
@@ -103,7 +107,7 @@ def test_vietnamese_has_each_familys_own_code(family, language, code):
     assert FAMILIES[family].code(language) == code
 
 
-def test_the_target_is_told_as_each_family_wants_it():
+def test_the_target_is_named_as_each_family_wants_it():
     assert FAMILIES["madlad"].prepare(["red"], "vn") == ["<2vi> red"]
     assert FAMILIES["opus_many"].prepare(["red"], "es") == [">>spa<< red"]
     assert FAMILIES["nllb"].prepare(["red"], "es") == ["red"]
@@ -135,8 +139,9 @@ def load_causal(name, four_bit):
     return AutoTokenizer.from_pretrained(name), AutoModelForCausalLM.from_pretrained(name)
 
 
-def test_a_causal_model_is_asked_in_words(causal_folder):
-    texts, _ = InstructTranslator(causal_folder, load_causal).translate(["red dress", "lamp"], "en", "de")
+def test_a_causal_model_is_asked_in_words(causal_folder, monkeypatch):
+    monkeypatch.setattr(model_translate, "load_instruct", load_causal)
+    texts, _ = InstructTranslator(causal_folder).translate(["red dress", "lamp"], "en", "de")
     assert len(texts) == 2
     assert all("\n" not in text for text in texts)
 
@@ -144,23 +149,18 @@ def test_a_causal_model_is_asked_in_words(causal_folder):
 @pytest.mark.parametrize(
     ("choice", "four_bit"), [("instruct:m", "auto"), ("instruct_4bit:m", True), ("instruct_16bit:m", False)]
 )
-def test_the_setting_says_whether_a_model_is_loaded_in_four_bits(choice, four_bit, causal_folder):
+def test_the_setting_says_whether_a_model_is_loaded_in_four_bits(choice, four_bit, causal_folder, monkeypatch):
     asked = []
-    translator = open_model_translator(
-        choice, None, lambda *given: asked.append(given) or load_causal(causal_folder, 0)
+    monkeypatch.setattr(
+        model_translate, "load_instruct", lambda *given: asked.append(given) or load_causal(causal_folder, 0)
     )
-    translator.translate(["lamp"], "en", "de")
+    open_translator(choice, ".").translate(["lamp"], "en", "de")
     assert asked == [("m", four_bit)]
 
 
 def test_number_formats_have_caches_of_their_own():
-    engines = [open_model_translator(f"{kind}:m", None, load_causal) for kind in ("instruct", "instruct_4bit")]
+    engines = [open_translator(f"{kind}:m", ".") for kind in ("instruct", "instruct_4bit")]
     assert len({engine.model for engine in engines}) == 2
-
-
-def test_without_a_loader_no_language_model_can_be_asked():
-    with pytest.raises(UserError, match="instruct:m"):
-        open_model_translator("instruct:m", None)
 
 
 def test_only_unique_texts_are_translated_longest_first():
@@ -275,7 +275,48 @@ def test_a_job_killed_in_the_middle_translates_nothing_twice_beyond_a_batch(tmp_
     assert len(asked) - 40 <= 5
 
 
-@pytest.mark.parametrize("family", ["babel", "nllb"])
-def test_a_translator_that_cannot_be_had_is_told_in_one_message(family, tmp_path):
-    with pytest.raises(UserError, match="translator: expected"):
-        open_model_translator(f"{family}:{tmp_path / 'no-such-model'}", None).translate(["red"], "en", "de")
+def test_an_unknown_family_is_refused_with_those_there_are():
+    with pytest.raises(UserError, match="translator: expected a family out of nllb"):
+        Seq2SeqTranslator("m", "babel")
+
+
+@pytest.mark.parametrize(("kind", "message"), [("nllb", "translator: expected"), ("instruct", "expected a Hub name")])
+def test_a_model_that_is_not_there_is_reported_in_one_message(kind, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        open_translator(f"{kind}:{tmp_path / 'no-such-model'}", ".").translate(["red"], "en", "de")
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("iphone 13 pro case", ["13"]),
+        ("bosch 4497eq drill", ["4497eq"]),
+        ("usb cable 1.5m 2 pcs", ["1.5m", "2"]),
+        ("red dress", []),
+        ("puff 9000", ["9000"]),
+    ],
+)
+def test_codes_and_numbers_are_held(text, held):
+    assert protect(text)[1] == held
+
+
+def test_brands_are_held_whatever_their_case():
+    text, held = protect("ZORVIK phone 13", ["zorvik"])
+    assert held == ["ZORVIK", "13"]
+    assert text == "X0X phone X1X"
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["red", "13", "4497eq", "1.5m", "dress", "ทดสอบ"]), max_size=12))
+def test_what_is_protected_comes_back_the_same(pieces):
+    text, held = protect(" ".join(pieces))
+    assert restore(text, held) == " ".join(pieces)
+
+
+@pytest.mark.parametrize("made", ["hülle", "x0x x0x hülle", "X0X X1X hülle"], ids=["lost", "doubled", "made up"])
+def test_a_mark_that_did_not_survive_is_noticed(made):
+    assert restore(made, ["13"]) is None
+
+
+def test_a_mark_that_moved_or_changed_case_is_put_right():
+    assert restore("hülle für x 0 x", ["13"]) == "hülle für 13"

@@ -1,16 +1,17 @@
-"""`schema`: what a config may say, for editors; and the parameters cells of the notebooks, which follow from it."""
+"""`schema`: what configs and strategies may say, for editors; the notebooks' parameters cells, which follow from it."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 from competition_utils import paths
 
-HELP = "print the JSON Schema of configs; with --write, renew configs/schema.json and the notebooks' first cells"
+HELP = "print the JSON Schema of configs; with --write, renew it, that of strategies and the notebooks' first cells"
 EXAMPLES = """\
   python -m competition_utils schema
-  python -m competition_utils schema --write      after a change of competition_utils/settings/schema.py
+  python -m competition_utils schema --write      after a change in competition_utils/settings/
 
 Editors complete settings in a YAML file that begins with: # yaml-language-server: $schema=schema.json
 """
@@ -27,7 +28,9 @@ def run(args: argparse.Namespace) -> int:
     if not args.write:
         print(json_schema(), end="")
         return 0
-    write_text(paths.project_root() / "configs" / "schema.json", json_schema())
+    configs = paths.project_root() / "configs"
+    write_text(configs / "schema.json", json_schema())
+    write_text(configs / "strategies" / "schema.json", strategy_schema())
     for stage in paths.STAGES:
         changed = renew_parameters_cell(paths.notebook_path(stage))
         print(f"{paths.notebook_name(stage):<30} {'renewed' if changed else 'as it was'}")
@@ -38,4 +41,15 @@ def json_schema() -> str:
     """`configs/schema.json` as text."""
     from competition_utils.settings.schema import RunSettings
 
-    return json.dumps(RunSettings.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return _as_text(RunSettings.model_json_schema())
+
+
+def strategy_schema() -> str:
+    """`configs/strategies/schema.json` as text."""
+    from competition_utils.settings.strategy import strategy_json_schema
+
+    return _as_text(strategy_json_schema())
+
+
+def _as_text(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -1,14 +1,12 @@
-"""What is handed down to stage `augmentation`: language models that translate, a model that judges rows."""
+"""What a setting opens: the data folder's lexicon, the built-in words, language models that translate."""
 
 from __future__ import annotations
 
 import pytest
 from random_models import build_random_model
 
-from competition_utils.augment.build import open_translator
-from competition_utils.errors import UserError
-from competition_utils.runs.augmenting import load_instruct, new_judge
-from competition_utils.translation.neural import InstructTranslator
+from competition_utils.translation.neural import InstructTranslator, load_instruct
+from competition_utils.translation.open import open_translator
 
 TEXTS = ["red dress", "blue lamp", "Translate this e-commerce search query"] * 20
 
@@ -36,27 +34,27 @@ def multimodal_model(text_model, tmp_path_factory):
 
 
 def test_a_model_of_text_and_images_translates_as_its_text_part_does(text_model, multimodal_model):
-    whole, part = (InstructTranslator(str(model), load_instruct) for model in (multimodal_model, text_model))
+    whole, part = (InstructTranslator(str(model)) for model in (multimodal_model, text_model))
     texts = ["red dress", "lamp"]
     assert whole.translate(texts, "en", "de") == part.translate(texts, "en", "de")
     assert type(whole._load()[1]).__name__ == "Gemma3ForCausalLM"
 
 
-def test_where_a_model_runs_is_told(text_model, capsys):
+def test_where_a_model_runs_is_printed(text_model, capsys):
     load_instruct(str(text_model), "auto")
     assert f"{text_model}: on " in capsys.readouterr().out
 
 
 def test_a_setting_of_the_notebook_opens_such_a_translator(text_model, tmp_path):
-    translator = open_translator(f"instruct:{text_model}", tmp_path, tmp_path, load_instruct=load_instruct)
+    translator = open_translator(f"instruct:{text_model}", tmp_path, tmp_path)
     assert len(translator.translate(["red dress"], "en", "de")[0]) == 1
 
 
-def test_a_model_that_is_not_there_is_told_in_one_message(tmp_path):
-    translator = InstructTranslator(str(tmp_path / "none"), load_instruct)
-    with pytest.raises(UserError, match="expected a Hub name or a folder"):
-        translator.translate(["red"], "en", "de")
+def test_without_a_lexicon_in_the_data_folder_there_is_no_translator(tmp_path):
+    assert open_translator("auto", tmp_path) is None
 
 
-def test_rows_are_judged_by_the_yardstick():
-    assert new_judge().kind == "linear"
+def test_the_data_folders_lexicon_is_used_by_itself(tmp_path):
+    text = "source_lang\tsource_text\ttarget_lang\ttarget_text\nes\tvestido\ten\tdress\n"
+    (tmp_path / "lexicon.tsv").write_text(text)
+    assert open_translator("auto", tmp_path).supports("es", "en")
