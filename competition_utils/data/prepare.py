@@ -1,4 +1,4 @@
-"""A data folder → clean tables: read, clean, resolve, tell languages, fold; the way of the rows through this room."""
+"""A data folder → clean tables: read, clean, resolve, detect languages, fold."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ def _drawn(train: pd.DataFrame, rows: int, seed: int) -> tuple[pd.DataFrame, pd.
     """`rows` rows of the table, and what went in the columns of `resolve`'s report."""
     lost = max(0, len(train) - rows) if rows else 0
     drawn = train.sample(rows, random_state=seed).sort_index().reset_index(drop=True) if lost else train
-    told = [{"reason": "not drawn", "rows": lost, "says": f"train_rows: {rows:,}"}] if lost else []
-    return drawn, pd.DataFrame(told, columns=["reason", "rows", "says"])
+    counted = [{"reason": "not drawn", "rows": lost, "description": f"train_rows: {rows:,}"}] if lost else []
+    return drawn, pd.DataFrame(counted, columns=["reason", "rows", "description"])
 
 
 def _with_languages(tables: dict[str, pd.DataFrame], cache_dir: Path | None) -> dict[str, pd.DataFrame]:
