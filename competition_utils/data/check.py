@@ -204,9 +204,9 @@ def _figures(file: FileSummary) -> dict[str, str]:
         "conflicts": file.conflicts,
         "faults": len(file.faults),
     }
-    shown = {name: f"{count:,}" for name, count in counts.items()}
+    texts = {name: f"{count:,}" for name, count in counts.items()}
     rate = f"{file.positive_rate:.3f}" if file.labelled else "–"
-    return {"file": printable(file.name), "task": file.task, "rows": shown.pop("rows"), "positive": rate, **shown}
+    return {"file": printable(file.name), "task": file.task, "rows": texts.pop("rows"), "positive": rate, **texts}
 
 
 def _languages(file: FileSummary) -> pd.Series:

@@ -1,6 +1,4 @@
-"""The competition's languages: codes, names, scripts, reading direction; and whether a tag fits its text.
-
-The official files write Vietnamese as `vn` (ISO 639-1 says `vi`); every other code is the ISO one.
+"""The language that a text is written in, and whether its tag fits.
 
 Detection combines three kinds of evidence and one prior. The script decides what it can (kana, hangul, Thai,
 Arabic, Cyrillic). Between languages in Latin letters, the table's own words speak first (`word_evidence`),
@@ -12,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -27,41 +24,8 @@ from competition_utils.data.word_evidence import word_evidence
 from competition_utils.errors import DamagedFile
 from competition_utils.progress import progress
 from competition_utils.storage import read_parquet, write_parquet
+from competition_utils.tasks import LANGUAGES, LATIN
 
-
-@dataclass(frozen=True)
-class Language:
-    """One language: `code` as in the files, `iso` as in ISO 639-1, `scripts` as named in SCRIPTS."""
-
-    code: str
-    name: str
-    native_name: str
-    scripts: tuple[str, ...]
-    iso: str
-    direction: str = "ltr"
-
-
-_LATIN = ("latin",)
-LANGUAGES: dict[str, Language] = {
-    language.code: language
-    for language in (
-        Language("en", "English", "English", _LATIN, "en"),
-        Language("es", "Spanish", "español", _LATIN, "es"),
-        Language("fr", "French", "français", _LATIN, "fr"),
-        Language("ja", "Japanese", "日本語", ("kana", "han"), "ja"),
-        Language("ko", "Korean", "한국어", ("hangul",), "ko"),
-        Language("pt", "Portuguese", "português", _LATIN, "pt"),
-        Language("th", "Thai", "ไทย", ("thai",), "th"),
-        Language("ar", "Arabic", "العربية", ("arabic",), "ar", direction="rtl"),
-        Language("de", "German", "Deutsch", _LATIN, "de"),
-        Language("it", "Italian", "italiano", _LATIN, "it"),
-        Language("pl", "Polish", "polski", _LATIN, "pl"),
-        Language("id", "Indonesian", "Bahasa Indonesia", _LATIN, "id"),
-        Language("vn", "Vietnamese", "Tiếng Việt", _LATIN, "vi"),
-        Language("tr", "Turkish", "Türkçe", _LATIN, "tr"),
-        Language("ru", "Russian", "русский", ("cyrillic",), "ru"),
-    )
-}
 UNDETERMINED = "und"
 
 SCRIPTS: dict[str, str] = {
@@ -81,20 +45,20 @@ _LANGUAGE_OF_SCRIPT = {
     "arabic": "ar",
     "cyrillic": "ru",
 }
-_LATIN_CODES = [language.code for language in LANGUAGES.values() if language.scripts == _LATIN]
+_LATIN_CODES = [language.code for language in LANGUAGES.values() if language.scripts == LATIN]
 
 # The weights were chosen on taxobench dev, whose true languages are known; see docs/LOG.md.
 _LINGUA_WEIGHT = 1.5
 _WORD_WEIGHT = 0.5
 _TAG_TRUST = 0.95
-_ENGLISH_TAG_TRUST = 0.86  # COMPETITION.md: about 14% of the rows tagged en hold another language
+_ENGLISH_TAG_TRUST = 0.86  # about 14% of the rows tagged en hold another language
 _BRAND_UNLESS = 0.9  # Latin letters under a tag of another script are a brand, unless a language is that sure
 _WORDS_DECIDE = np.log(100.0)  # odds of the best language against the next; lingua is not asked beyond
 _VERSION = 3  # a part of the cache's key: raise it when the evidence changes
 
 
 def language_name(code: str) -> str:
-    """English name of a language code; an unknown code is returned as it is."""
+    """English name of a language code; an unknown code stands for itself."""
     return LANGUAGES[code].name if code in LANGUAGES else code
 
 

@@ -1,4 +1,4 @@
-"""A data folder → clean tables: read, clean, resolve duplicates and conflicts, detect languages, fold."""
+"""A data folder → clean tables: read, clean, resolve, detect languages, fold."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _read_clean(
 def _need_rows(train: pd.DataFrame, task: Task, resolved: pd.DataFrame) -> None:
     if train.empty:
         lost = [
-            Fault("left out", task.file_name("train"), f"{row.rows:,} rows: {row.says}")
+            Fault("left out", task.file_name("train"), f"{row.rows:,} rows: {row.description}")
             for row in resolved.itertuples()
         ]
         raise DataError(f"{task.name}: expected rows to train on, none is left", lost, "Choose another conflict_rule.")
@@ -133,8 +133,8 @@ def _drawn(train: pd.DataFrame, rows: int, seed: int) -> tuple[pd.DataFrame, pd.
     """`rows` rows of the table, and what went in the columns of `resolve`'s report."""
     lost = max(0, len(train) - rows) if rows else 0
     drawn = train.sample(rows, random_state=seed).sort_index().reset_index(drop=True) if lost else train
-    report = [{"reason": "not drawn", "rows": lost, "says": f"train_rows: {rows:,}"}] if lost else []
-    return drawn, pd.DataFrame(report, columns=["reason", "rows", "says"])
+    counted = [{"reason": "not drawn", "rows": lost, "description": f"train_rows: {rows:,}"}] if lost else []
+    return drawn, pd.DataFrame(counted, columns=["reason", "rows", "description"])
 
 
 def _with_languages(tables: dict[str, pd.DataFrame], cache_dir: Path | None) -> dict[str, pd.DataFrame]:

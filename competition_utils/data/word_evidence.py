@@ -1,4 +1,4 @@
-"""What a table's own words say about the language of a query: the tags of all other queries with that word.
+"""What a table's own words reveal about the language of a query: the tags of all other queries with that word.
 
 A tag is wrong now and then, but a word that 200 queries tagged `es` hold and three tagged `en` is Spanish. It
 is naive Bayes on words, trained on the tags, where each query is left out of what it is judged by.
@@ -33,13 +33,13 @@ class WordEvidence:
     wordless: np.ndarray
 
     def head(self, texts: int) -> WordEvidence:
-        """The evidence on the first texts; the others have done their part as examples."""
+        """The evidence on the first texts only; the other texts were needed as examples."""
         return WordEvidence(self.log_likelihood[:texts], self.wordless[:texts])
 
 
 @cache
 def brands() -> frozenset[str]:
-    """Names of brands and series, which are no evidence of the language of a query."""
+    """Names of brands and series that carry no information about the language of a query."""
     lines = files("competition_utils.data").joinpath("brands.txt").read_text(encoding="utf-8").splitlines()
     return frozenset(line for line in lines if line and not line.startswith("#"))
 
@@ -76,7 +76,7 @@ def word_evidence(texts: pa.Array, tagged: np.ndarray) -> WordEvidence:
 
 
 def _is_neutral(by_word: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Words that all languages use alike (led, kit, a made-up brand): often seen, in no language above all."""
+    """Frequent words that belong to no language (led, kit, a made-up brand)."""
     rate = by_word / np.maximum(queries, 1)
     top_share = rate.max(axis=1) / np.maximum(rate.sum(axis=1), 1e-12)
     return (by_word.sum(axis=1) >= _NEUTRAL_QUERIES) & (top_share < _NEUTRAL_SHARE)

@@ -90,7 +90,7 @@ def clock(seconds: float) -> str:
 
 
 def execute(stage: str, run: Path, parameters: Mapping[str, Any], expected: float | None = None) -> None:
-    """Execute the notebook of a stage into the run's folder; `expected` seconds are told beside the bar.
+    """Execute the notebook of a stage into the run's folder; `expected` seconds are shown beside the bar.
 
     It grows beside, as `03_finetune.running.ipynb`, and takes its place when it ended, well or not. Raises
     UserError for one raised in a cell, StageFailed for any other error; both name the executed notebook.
@@ -127,11 +127,11 @@ def execute(stage: str, run: Path, parameters: Mapping[str, Any], expected: floa
 
 def _told(stage: str, executed: Path, error: PapermillExecutionError) -> Exception:
     if error.ename in _user_error_names():
-        return errors.UserError(f"Stage {stage}: {error.evalue}\n(told by {paths.shown(executed)})")
+        return errors.UserError(f"Stage {stage}: {error.evalue}\n(reported by {paths.shown(executed)})")
     if error.ename in UNUSABLE_FILE:
         return errors.UserError(
             f"Stage {stage}: expected files and folders that can be read and written, found: {error.evalue}\n"
-            f"Check path and permissions. (told by {paths.shown(executed)})"
+            f"Check path and permissions. (reported by {paths.shown(executed)})"
         )
     reason = error.evalue.strip().split("\n")[0]
     return StageFailed(

@@ -221,15 +221,6 @@ def export_run(folder: Path) -> list[Fault]:
     return check_submission(exported, sources)
 
 
-def find_run(name: str) -> Path:
-    """The folder of a run, given its name in `papermill_runs/` or a path; UserError lists those there are."""
-    for folder in (Path(name), paths.run_folder(name)):
-        if (folder / "run.yaml").is_file():
-            return folder.resolve()
-    known = sorted(path.parent.name for path in paths.run_folder("").glob("*/run.yaml"))
-    raise UserError(f"run: expected a run's name or folder, found {name!r}. There are: {', '.join(known) or 'none'}.")
-
-
 def _ledger_entry(run: Run, metrics: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": run.name,

@@ -36,13 +36,13 @@ def plan(
     return list(runs.values())
 
 
-def execute(runs: Sequence[Run], tell: Callable[[str], None]) -> None:
+def execute(runs: Sequence[Run], say: Callable[[str], None]) -> None:
     """Execute the runs one after the other; those that are there already are resumed, so finished ones cost seconds.
 
     Raises StageFailed where one fails; the same sweep goes on from there.
     """
     for number, run in enumerate(runs, start=1):
-        tell(f"\n{number} of {len(runs)}: {run.name}")
+        say(f"\n{number} of {len(runs)}: {run.name}")
         execute_run(run, resume=run.folder.exists(), first=None, last=None)
 
 

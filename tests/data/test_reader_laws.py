@@ -22,10 +22,9 @@ from hypothesis import strategies as st
 
 from competition_utils.data.check import check_folder, format_report
 from competition_utils.data.files import FileReport, inspect_file, read_table
-from competition_utils.data.languages import LANGUAGES
 from competition_utils.data.prepare import prepare
 from competition_utils.errors import DataError, UserError
-from competition_utils.tasks import QC, QI
+from competition_utils.tasks import LANGUAGES, QC, QI
 
 ROW = {"id": 1, "task": "QC", "language": "en", "origin_query": "shoe", "category_path": "a,b", "label": 1}
 NAMES_OF_OURS = ["self", "text_language", "language_confidence", "query", "target", "fold", "query_en", "score"]

@@ -78,8 +78,8 @@ def test_resuming_a_finished_run_executes_nothing(finished, monkeypatch):
 def test_a_stage_that_was_run_by_hand_counts_with_the_seconds_of_its_manifest(finished, monkeypatch):
     monkeypatch.setattr(runner, "execute", None)
     (finished / "02_augmentation.ipynb").unlink()
-    told = read_json(finished / "augmentation" / "manifest.json")["seconds"]
-    assert run_small("whole", resume=True).metrics["seconds"]["augmentation"] == told
+    seconds = read_json(finished / "augmentation" / "manifest.json")["seconds"]
+    assert run_small("whole", resume=True).metrics["seconds"]["augmentation"] == seconds
 
 
 def test_from_a_stage_whose_predecessors_are_stale_is_refused(finished):
@@ -95,8 +95,8 @@ def test_two_runners_in_one_folder_are_refused(finished):
 def test_from_does_a_stage_again_and_leaves_what_does_not_change(finished, capsys):
     before = submission_bytes("whole")
     run_small("whole", first="threshold_tuning")
-    told = capsys.readouterr().out
-    assert "submission        done before" in told
+    printed = capsys.readouterr().out
+    assert "submission        done before" in printed
     assert submission_bytes("whole") == before
 
 

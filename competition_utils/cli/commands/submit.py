@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from competition_utils.paths import shown, submission_folder
-    from competition_utils.runs.runner import export_run, find_run
+    from competition_utils.runs.artefacts import find_run
+    from competition_utils.runs.runner import export_run
     from competition_utils.submit import neutralise_formulas
 
     folder = find_run(args.name)
