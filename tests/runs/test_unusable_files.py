@@ -45,6 +45,7 @@ def house(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (project / "data" / "lexicon.tsv").write_text("source_lang\tsource_text\ttarget_lang\ttarget_text\n")
     (project / "papermill_runs" / "done" / "run.yaml").write_text("name: done\n")
     (project / "papermill_runs" / "other").mkdir()
+    (project / "papermill_runs" / "other" / "run.yaml").write_text("name: other\n")
     monkeypatch.chdir(project)
     return project
 
