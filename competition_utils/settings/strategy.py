@@ -183,7 +183,7 @@ def _check_step(entry: Any, where: str, faults: list[str]) -> Step | None:
     if not isinstance(name, str):
         faults.append(f"{where}: expected a mapping with the key step, found {entry!r}")
     elif name not in STEPS:
-        faults.append(f"{where}: expected one of {', '.join(STEPS)}, found {name!r}{did_you_mean(name, STEPS)}")
+        faults.append(f"{where}: expected one of {', '.join(STEPS)}, found {name!r}{did_you_mean(name, list(STEPS))}")
     else:
         try:
             return STEPS[name].model_validate(entry)
