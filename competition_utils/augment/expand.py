@@ -68,10 +68,10 @@ def translate_titles(table: pd.DataFrame, tools: Tools, settings: TranslateTitle
         return table
     for language in sorted(set(table["language"]) - {PIVOT}):
         rows = table[(table["language"] == language) & _in_english(table["target"])]
-        if not translator.supports(PIVOT, language):
+        wanted = int(len(rows) * settings.share)
+        if not wanted or not translator.supports(PIVOT, language):
             continue
         rng = tools.rng(f"titles {language}")
-        wanted = int(len(rows) * settings.share)
         tried = sample_stratified(rows, int(wanted * TRIED * 2), ["label"], rng)
         tried = tried[~_surely_foreign(tried["target"])]
         texts, confidence = translator.translate(tried["target"].tolist(), PIVOT, language)
