@@ -50,7 +50,7 @@ def overview(runs: Sequence[Run]) -> pd.DataFrame:
     """F1 of each finished run: by task, their mean, on unseen languages, and the seconds it took."""
     rows = {}
     for run in runs:
-        metrics = read_json(run.folder / "metrics.json")
+        metrics = read_json(run.folder / "metrics.json", need=["tasks", "f1_mean", "seconds"])
         figures = {}
         for task, entry in metrics["tasks"].items():
             figures |= {f"{task} F1": entry["f1"], f"{task} unseen": entry.get("unseen_language_f1")}
