@@ -160,8 +160,8 @@ def fast_tokenizer(packed: Packed) -> Any:
     tokenizer = Tokenizer(models.Unigram(packed.pieces, unk_id=places["<unk>"], byte_fallback=False))
     tokenizer.normalizer = normalizers.Sequence(
         [
-            normalizers.NFC(),
             normalizers.Precompiled(character_map(packed.normalised)),
+            normalizers.NFC(),  # the table has single characters only; SentencePiece joins marks with their letters too
             normalizers.Strip(),
             normalizers.Replace(Regex(" {2,}"), " "),
         ]

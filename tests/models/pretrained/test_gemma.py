@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models.pretrained.conftest import LANGUAGES, needs, product_names
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from competition_utils.models.decoder.load import find_config
 from competition_utils.models.pretrained import PRETRAINED
 from competition_utils.models.pretrained.gemma import CONTROL, NORMAL, USER_DEFINED, merges_of, read_vocabulary
 
@@ -132,6 +133,10 @@ def test_it_translates_after_one_example(tokenizer, network):
     inputs = tokenizer(PROMPT, return_tensors="pt")
     made = network.generate(**inputs, max_new_tokens=5, do_sample=False)[0, inputs["input_ids"].shape[1] :]
     assert tokenizer.decode(made).startswith(" red dress for women")
+
+
+def test_a_decoder_finds_it_by_its_name(gemma_folder):
+    assert find_config("gemma-3-270m").model_type == "gemma3_text"
 
 
 @pytest.fixture(scope="module")
