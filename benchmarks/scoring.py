@@ -61,9 +61,9 @@ def model_folder(folder: Path) -> Path:
 
 
 def _minilm() -> str:
-    from competition_utils.models.encoder.model import MINILM, model_source
+    from competition_utils.models.pretrained import resolve
 
-    return model_source(MINILM)
+    return resolve("minilm")
 
 
 def ours(folder: Path, table: pd.DataFrame, dtype: str):
