@@ -17,11 +17,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from competition_utils.errors import UserError
+from competition_utils.errors import DamagedFile, UserError
 from competition_utils.settings.faults import checked
 from competition_utils.settings.renamed import with_new_names
 from competition_utils.settings.schema import Section
-from competition_utils.storage import read_json, write_json
+from competition_utils.storage import hash_file, read_json, read_sealed_json, write_sealed_json
 
 # kind → where its class lives; imported only when wanted, since torch alone takes seconds.
 CLASSES = {
@@ -29,6 +29,11 @@ CLASSES = {
     "encoder": "competition_utils.models.encoder.model:EncoderModel",
     "decoder": "competition_utils.models.decoder.model:DecoderModel",
 }
+
+
+MODEL_FILES = (".json", ".jinja", ".model", ".npz", ".safetensors", ".txt")
+REPORTS = ("fit.json", "fold.json", "model.json", "report.json")
+REFIT = "Fit it again: a run with --resume makes again what is not as it was."
 
 
 @dataclass
@@ -82,8 +87,15 @@ class RelevanceModel(ABC):
         return saved | over
 
     def save_settings(self, folder: Path) -> None:
-        """Write `model.json`, which tells `load_model` the kind and the settings. Call it last in `save`."""
-        write_json(Path(folder) / "model.json", {"kind": self.kind, "settings": self.settings.model_dump()})
+        """Write `model.json`: kind, settings, and the hashes that `load_model` checks. Call it last in `save`."""
+        content = {"kind": self.kind, "settings": self.settings.model_dump(), "files": _hashes(Path(folder))}
+        write_sealed_json(Path(folder) / "model.json", content)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """The files of a saved model and their hashes; reports, and the scores beside the model, do not belong to it."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix in MODEL_FILES)
+    return {path.relative_to(folder).as_posix(): hash_file(path) for path in files if path.name not in REPORTS}
 
 
 def _class_of(kind: str) -> type[RelevanceModel]:
@@ -106,4 +118,8 @@ def load_model(folder: Path | str, others: Mapping[str, Any] | None = None) -> R
             f"model folder: expected {path}, found none. "
             "Give the folder that a fit wrote, e.g. papermill_runs/sample/finetune/QC/fold0."
         )
-    return _class_of(str(read_json(path, need=["kind"])["kind"])).load(Path(folder), others)
+    saved = read_sealed_json(path)
+    for name, found in saved["files"].items():
+        if not path.with_name(name).is_file() or hash_file(path.with_name(name)) != found:
+            raise DamagedFile(path.with_name(name), "the file that the fit wrote", "none, or another content", REFIT)
+    return _class_of(saved["kind"]).load(Path(folder), others)
