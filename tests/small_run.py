@@ -28,7 +28,8 @@ READS = {
     "finetune": 'tables = {name: stage.read(name, of="augmentation") for name in NAMES}',
     "threshold_tuning": "from competition_utils.decide.decisions import decide, read_scores\n"
     'scores = {task: read_scores(task, stage.read) for task in ("QC", "QI")}',
-    "submission": 'decisions = {task: stage.read(f"{task}_decisions", of="threshold_tuning") for task in ("QC", "QI")}\n'
+    "submission": 'read = {task: f"{task}_decisions" for task in ("QC", "QI")}\n'
+    'decisions = {task: stage.read(name, of="threshold_tuning") for task, name in read.items()}\n'
     'data = stage.data_folder("data")',
 }
 MAKES = {
@@ -98,7 +99,7 @@ def make_small_project(root: Path) -> Path:
         work = f"if frozen.is_dir():\n    shutil.copytree(frozen, stage.folder, dirs_exist_ok=True)\nelse:\n    {make}"
         cells = [OPEN.format(stage=stage), READS[stage], work, METRICS.get(stage, "stage.finish({})")]
         write_notebook(root / "notebooks" / paths.notebook_name(stage), *cells, parameters=PARAMETERS[stage])
-    make_sample(root / "data", rows=200, dev_rows=150, test_rows=60)
+    make_sample(root / "data", rows=200, dev_rows=150, test_rows=100)
     (root / "configs").mkdir()
     (root / "configs" / "small.yaml").write_text("data_dir: data\nseed: 1\n")
     return root

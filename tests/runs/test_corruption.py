@@ -215,7 +215,7 @@ def test_lines_of_the_ledger_that_no_run_wrote_are_left_out(line, tmp_path):
     assert ledger.expected_seconds(ledger.read(path), "small", "") == {}
 
 
-@pytest.mark.parametrize("damage", ["cut", "a byte changed"])
+@pytest.mark.parametrize("damage", ["cut", "bytes changed"])
 def test_a_damaged_translation_cache_is_named(damage, tmp_path):
     path = tmp_path / "translations.sqlite"
     cache = TranslationCache(path)
@@ -225,7 +225,7 @@ def test_a_damaged_translation_cache_is_named(damage, tmp_path):
     path.write_bytes(
         content[: len(content) // 2] if damage == "cut" else content[:100] + b"\xff" * 4000 + content[4100:]
     )
-    with pytest.raises(UserError, match="translations.sqlite"):
+    with pytest.raises(UserError, match=r"translations\.sqlite"):
         opened = TranslationCache(path)
         opened.get([f"text {n}" for n in range(200)], "scope")
         opened.put({"text": "y"}, "scope")
