@@ -37,6 +37,12 @@ from competition_utils.submit import check_submission, export_submission, source
 from competition_utils.synthetic.folder import data_folder
 from competition_utils.tasks import select_tasks
 
+# Held by tests/runs/test_determinism.py.
+NOT_DETERMINISTIC = (
+    "times: seconds in manifest.json, metrics.json and report.html, executed notebooks",
+    "last digits of weights and scores on another machine, device, number of threads or processes, or other versions",
+)
+
 
 @dataclass
 class Run:
@@ -201,6 +207,7 @@ def _write_run_file(run: Run) -> None:
         "git_commit": _git_commit(),
         "device": _device(),
         "versions": versions(),
+        "not_deterministic": list(NOT_DETERMINISTIC),
     }
     write_text(run.folder / "run.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 

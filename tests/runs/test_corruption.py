@@ -146,7 +146,7 @@ def test_resume_makes_again_what_is_not_as_it_was(name, damage, project, capsys)
     assert outcome("run small --name whole --resume", capsys)[1].count("done before") == 5
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", ["deleted", "a byte changed"])
 @pytest.mark.parametrize("name", OF_STAGES + OF_THE_RUNNER)
 def test_from_a_later_stage_refuses_an_earlier_one_that_is_not_as_it_was(name, damage, project, capsys):
     before = everything(project)
