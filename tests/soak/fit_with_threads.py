@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import torch
-from soak.parts import PARTS, prepare_inputs
+from soak.parts import NETWORKS, PARTS, import_networks, prepare_inputs
 from threadpoolctl import threadpool_limits
 
-FITS = ("fit of linear", "fit of an encoder", "fit of a decoder")
+FITS = ("fit of linear", *NETWORKS)
 THREADS = {"one": 1, "again": 1, "two": 2}
 
 
@@ -24,7 +24,8 @@ def in_a_fork(threads: int, work, *arguments) -> None:
 
 
 def main(folder: Path) -> None:
-    in_a_fork(1, prepare_inputs, folder / "inputs")
+    import_networks()
+    in_a_fork(1, prepare_inputs, folder / "inputs", True)
     for fit in FITS:
         for name, threads in THREADS.items():
             in_a_fork(threads, PARTS[fit], folder / "inputs", folder / fit / name)

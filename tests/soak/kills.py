@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pandas as pd
 from small_run import contents, make_small_project
-from soak.parts import PARTS, prepare_inputs
+from soak.parts import NETWORKS, PARTS, import_networks, prepare_inputs
 from soak.table import fault_tests, write_table
 
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
@@ -187,7 +187,10 @@ def main() -> None:
     run_moments = args.moments if args.run_moments is None else args.run_moments
     with tempfile.TemporaryDirectory() as temporary:
         inputs = Path(temporary) / "inputs"
-        assert Fork(lambda _, folder: prepare_inputs(folder), inputs, inputs).wait()[0] == 0, "no inputs"
+        networks = any(name in NETWORKS for name in args.parts)
+        if networks:
+            import_networks()
+        assert Fork(lambda _, folder: prepare_inputs(folder, networks), inputs, inputs).wait()[0] == 0, "no inputs"
         for name in args.parts:
             for number in SIGNALS:
                 results.append(try_part(name, number, inputs, Path(temporary) / "trial", args.moments, draw))

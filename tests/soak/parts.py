@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from random_models import build_random_model
 
 from competition_utils.augment import mining, negatives  # noqa: F401 - imported before the forks
 from competition_utils.augment.build import augment_tasks
@@ -16,8 +16,6 @@ from competition_utils.augment.rows import start_table
 from competition_utils.augment.strategies import load_strategy
 from competition_utils.data.prepare import prepare
 from competition_utils.models.base import load_model, new_model
-from competition_utils.models.decoder import model as decoder_model  # noqa: F401 - imported before the forks
-from competition_utils.models.encoder import model as encoder_model  # noqa: F401 - imported before the forks
 from competition_utils.models.scoring.cache import ScoreCache, score_cached
 from competition_utils.storage import read_parquet, write_json, write_parquet
 from competition_utils.synthetic.competition import make_sample
@@ -28,10 +26,8 @@ from competition_utils.translation.open import open_translator
 FIRST_ROWS = 96  # of the training rows, for fits that take seconds a hundred rows
 
 
-def prepare_inputs(folder: Path) -> None:
-    """Data, clean tables, a fitted linear model, and a tiny encoder and decoder of random weights."""
-    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
-
+def prepare_inputs(folder: Path, networks: bool) -> None:
+    """Data, clean tables, a fitted linear model, and, with `networks`, a tiny encoder and decoder of random weights."""
     make_sample(folder / "data", rows=400, dev_rows=100, test_rows=400)
     for name, table in prepare(folder / "data", [QI]).tables.items():
         write_parquet(folder / f"{name}.parquet", table)
@@ -39,13 +35,26 @@ def prepare_inputs(folder: Path) -> None:
     model = new_model("linear", {})
     model.fit(train, train, work_dir=folder, seed=0)
     model.save(folder / "linear")
-    texts = [*train["query"], *train["target"]]
+    if networks:
+        _make_networks(folder, [*train["query"], *train["target"]])
+
+
+def _make_networks(folder: Path, texts: list[str]) -> None:
+    from random_models import build_random_model
+    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
     build_random_model(folder / "decoder", "qwen2-tiny", texts, dtype="float32")
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "decoder")
     size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=128, num_labels=1, **size)
     BertForSequenceClassification(config).save_pretrained(folder / "encoder")
     tokenizer.save_pretrained(folder / "encoder")
+
+
+def import_networks() -> None:
+    """Before the forks: imports take longer than the fits."""
+    for kind in ("encoder", "decoder"):
+        import_module(f"competition_utils.models.{kind}.model")
 
 
 def translation(inputs: Path, folder: Path) -> None:
@@ -117,6 +126,7 @@ def _fit(kind: str, settings: dict, train: pd.DataFrame, inputs: Path, folder: P
     np.save(folder / "out" / "scores.npy", model.score(train))
 
 
+NETWORKS = ("fit of an encoder", "fit of a decoder")
 PARTS: dict[str, Callable[[Path, Path], None]] = {
     "translation": translation,
     "mining": mine,
