@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from tqdm import tqdm
 
 
-def progress(items: Iterable | None = None, *, total: int | None = None, what: str, unit: str = "rows") -> tqdm:
+def progress(
+    items: Iterable | None = None, *, total: int | None = None, initial: int = 0, what: str, unit: str = "rows"
+) -> tqdm:
     """A text bar that shows itself only when the work takes over two seconds; within another bar, none.
 
     Plain text on purpose: a widget leaves an executed notebook with an empty box, and nested bars a page of lines.
@@ -16,6 +18,7 @@ def progress(items: Iterable | None = None, *, total: int | None = None, what: s
     return tqdm(
         items,
         total=total,
+        initial=initial,
         desc=what,
         unit=f" {unit}",
         delay=2,

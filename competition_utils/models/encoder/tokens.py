@@ -1,0 +1,50 @@
+"""What an encoder sees of a pair: its texts, and which token came from which of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from competition_utils.models.scoring.batching import tokenise_pairs
+
+DASH = " – "
+QUERY, TRANSLATION, TARGET, SPECIAL, CUT = "query", "translation", "target", "special", "cut"
+
+
+def input_texts(pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """The two texts of each pair: `original – English` (the original alone without a translation), and the target."""
+    translated = pairs["query_en"] != ""
+    return pairs["query"].where(~translated, pairs["query"] + DASH + pairs["query_en"]), pairs["target"]
+
+
+def token_parts(tokenizer: Any, pairs: pd.DataFrame, max_length: int) -> pd.DataFrame:
+    """The tokens of each pair in their order, for looking at a few: `pair` (row number), `token` (its text), `part`.
+
+    `part` is query, translation, target, special (what the tokenizer adds, and the dash before a translation), or
+    cut, for a token that `max_length` keeps from the model.
+    """
+    kept = tokenise_pairs(tokenizer, *input_texts(pairs), max_length)
+    rows = []
+    for pair, texts in enumerate(zip(*input_texts(pairs), strict=True)):
+        lengths = (kept.first.lengths[pair], kept.second.lengths[pair])
+        query = len(pairs["query"].iloc[pair])
+        rows += [(pair, token, part) for token, part in _parts(tokenizer, texts, query, lengths)]
+    return pd.DataFrame(rows, columns=["pair", "token", "part"])
+
+
+def _parts(tokenizer: Any, texts: tuple[str, str], query: int, kept: tuple[int, int]) -> Iterator[tuple[str, str]]:
+    """Token and part of one pair; `query` is the length of the original query in characters."""
+    encoded = tokenizer(*texts, return_offsets_mapping=True)
+    places = np.zeros(2, dtype=int)
+    for token, side, (start, end) in zip(
+        encoded.tokens(), encoded.sequence_ids(), encoded["offset_mapping"], strict=True
+    ):
+        if side is None:
+            yield token, SPECIAL
+            continue
+        places[side] += 1
+        part = TARGET if side else QUERY if end <= query else TRANSLATION if start >= query + len(DASH) - 1 else SPECIAL
+        yield texts[side][start:end], CUT if places[side] > kept[side] else part

@@ -1,0 +1,139 @@
+"""What encoder and decoder share of a training with transformers' `Trainer`: row order, progress, going on.
+
+Import Unsloth, where it is wanted, before this module.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import Trainer, TrainerCallback
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import TrainerState
+
+from competition_utils.models.checkpoints import WHOLE, last_whole_checkpoint
+from competition_utils.progress import progress
+
+GROUP = 50  # optimizer steps whose rows are sorted by length together
+
+
+class EffectiveBatches(torch.utils.data.Sampler):
+    """Row order in which every `size` rows make one optimizer step, whatever the micro-batch or number of
+    processes.
+
+    With `grouped`, rows of like length meet: 50 batches at a time are sorted by length, cut, and the batches
+    shuffled again. The last batch is filled up with the epoch's first rows. `epoch` is asked at each start,
+    so that a resumed epoch has the order it had.
+    """
+
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        size: int,
+        *,
+        grouped: bool,
+        seed: int,
+        epoch: Callable[[], int] = lambda: 0,
+    ):
+        self.lengths, self.size, self.grouped, self.seed, self.epoch = lengths, size, grouped, seed, epoch
+
+    @classmethod
+    def of(cls, trainer: Trainer, lengths: np.ndarray, size: int, *, grouped: bool = True) -> EffectiveBatches:
+        """The order for a trainer's rows of these `lengths`, by its seed and its epoch."""
+        return cls(
+            lengths,
+            size,
+            grouped=grouped,
+            seed=trainer.args.seed,
+            epoch=lambda: int((trainer.state.epoch or 0) + 1e-6),
+        )
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // self.size) * self.size
+
+    def __iter__(self) -> Iterator[int]:
+        random = np.random.default_rng([self.seed, self.epoch()])
+        order = random.permutation(len(self.lengths))
+        order = np.resize(order, len(self))  # repeats from the start
+        if self.grouped:
+            groups = np.arange(len(order)) // (GROUP * self.size)
+            order = order[np.lexsort((self.lengths[order], groups))]
+            batches = order.reshape(-1, self.size)
+            order = batches[random.permutation(len(batches))].ravel()
+        return iter(order.tolist())
+
+
+class Watch(TrainerCallback):
+    """Progress in rows a second, a log wherever a checkpoint is written, and the mark of a whole checkpoint.
+
+    With `save_seconds`, which is for one process only, the first log after so many seconds without a checkpoint
+    brings one.
+    """
+
+    def __init__(self, total_batch: int, save_seconds: float = math.inf):
+        self.total_batch, self.save_seconds = total_batch, save_seconds
+        self.bar, self.saved = None, 0.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.saved = time.monotonic()
+        if state.is_world_process_zero:
+            done, total = state.global_step * self.total_batch, state.max_steps * self.total_batch
+            self.bar = progress(total=total, initial=done, what="training")
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        if self.bar is not None:
+            self.bar.update(self.total_batch)
+        # A logged loss is the mean since the last log, and no checkpoint holds the sum: without a log beside each
+        # checkpoint, a resumed training would log other means.
+        control.should_log |= control.should_save or state.global_step >= state.max_steps
+        control.should_save |= control.should_log and time.monotonic() - self.saved >= self.save_seconds
+        return control
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict | None = None, **_: Any) -> None:
+        if self.bar is not None and logs:
+            figures = {name: value for name, value in logs.items() if name in ("loss", "eval_auc", "eval_f1")}
+            self.bar.set_postfix(figures | {"epoch": state.epoch}, refresh=False)
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.saved = time.monotonic()
+        if state.is_world_process_zero:
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def train_to_the_end(trainer: Trainer) -> None:
+    """Train, going on from the last whole checkpoint in the trainer's folder.
+
+    A training that had ended is loaded and not gone on with: where it ended within an epoch (a fraction of one, or
+    early stopping), `Trainer.train` would take one more step.
+    """
+    checkpoint = last_whole_checkpoint(Path(trainer.args.output_dir))
+    state = None if checkpoint is None else TrainerState.load_from_json(Path(checkpoint) / TRAINER_STATE_NAME)
+    ended = state is not None and state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]
+    if not ended or trainer.is_fsdp_enabled:  # FSDP loads only into a model that `train` has wrapped
+        trainer.train(resume_from_checkpoint=checkpoint)
+        return
+    trainer.state = state
+    trainer._load_from_checkpoint(checkpoint)
+    if trainer.args.load_best_model_at_end:
+        trainer._load_best_model()
+
+
+def history_rows(log: list[dict[str, float]], names: Mapping[str, str]) -> list[dict[str, float]]:
+    """A trainer's log, one row a step: `step, epoch` and the figures of `names` (theirs → ours)."""
+    rows: dict[int, dict[str, float]] = {}
+    for entry in log:
+        figures = {names[name]: value for name, value in entry.items() if name in names}
+        if figures:
+            row = rows.setdefault(entry["step"], {"step": entry["step"], "epoch": entry["epoch"]})
+            row.update(figures)
+    return list(rows.values())

@@ -1,0 +1,44 @@
+"""What an encoder sees of a pair, told apart token by token."""
+
+import pandas as pd
+import pytest
+
+from competition_utils.models.base import new_model
+from competition_utils.models.encoder.tokens import input_texts, token_parts
+
+PAIRS = pd.DataFrame(
+    {"query": ["zapato rojo", "shoe"], "query_en": ["red shoe", ""], "target": ["shoes > red", "lamp"]}
+)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_encoder):
+    return new_model("encoder", {"model_name_or_path": tiny_encoder})
+
+
+def test_the_input_is_original_dash_english_and_the_original_alone_without_a_translation():
+    assert input_texts(PAIRS)[0].tolist() == ["zapato rojo – red shoe", "shoe"]
+
+
+def test_each_token_knows_where_it_comes_from(model):
+    parts = model.token_parts(PAIRS)
+    by_part = parts[parts["pair"] == 0].groupby("part")["token"].apply("".join)
+    assert by_part.to_dict() == {
+        "query": "zapatorojo", "translation": "redshoe", "target": "shoes>red", "special": "[CLS]–[SEP][SEP]",
+    }  # fmt: skip
+    assert "translation" not in set(parts.loc[parts["pair"] == 1, "part"])
+
+
+@pytest.mark.parametrize("max_length", [16, 20])
+def test_what_is_not_cut_is_what_the_model_gets(model, max_length):
+    pairs = PAIRS.assign(target="a long title of very many words " * 3, query="many words too " * 5)
+    parts = token_parts(model.tokenizer, pairs, max_length)
+    kept = parts[parts["part"] != "cut"].groupby("pair").size()
+    assert (
+        kept.tolist()
+        == new_model("encoder", {**model.settings.model_dump(), "max_length": max_length})
+        .tokenise(pairs)
+        .lengths.tolist()
+        == [max_length] * 2
+    )
+    assert parts.groupby("pair").size().min() > max_length

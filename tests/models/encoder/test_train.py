@@ -1,0 +1,157 @@
+"""Training an encoder: what the trainer gets, what it reports, and going on after a kill."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from competition_utils.models.base import new_model
+from competition_utils.models.encoder.train import training_arguments, weighted_loss
+
+QUICK = {
+    "num_train_epochs": 1.5,
+    "total_batch_size": 32,
+    "learning_rate": 3e-3,
+    "dtype": "float32",
+    "freeze_embeddings": False,
+    "eval_steps": 0.5,
+}
+STEPS = 8  # 160 rows, 5 steps an epoch, 1.5 epochs
+CHILD = Path(__file__).parent / "killable_fit.py"
+
+
+@pytest.fixture
+def model(tiny_encoder):
+    def make(**others):
+        return new_model("encoder", {"model_name_or_path": tiny_encoder, **QUICK, **others})
+
+    return make
+
+
+def histories(report, name):
+    return {row["step"]: row[name] for row in report.history if name in row}
+
+
+# What the trainer gets
+
+
+def test_labels_are_smoothed_and_weights_default_to_one(model, pair_maker):
+    rows = model(label_smoothing_factor=0.2).training_pairs(pair_maker(50, 0, told=True).drop(columns="weight"))
+    assert np.unique(rows.labels).tolist() == pytest.approx([0.1, 0.9])
+    assert rows.weights.tolist() == [1.0] * 50
+
+
+def test_a_batch_is_padded_to_its_longest_row(model, pair_maker):
+    rows = model().training_pairs(pair_maker(50, 0, told=True))
+    batch = rows.__getitems__([3, 1, 4])
+    assert batch["input_ids"].shape == (3, rows.tokens.lengths[[3, 1, 4]].max())
+    assert batch["label"].tolist() == rows.labels[[3, 1, 4]].tolist()
+
+
+def test_a_row_of_twice_the_weight_counts_twice():
+    logits, labels = torch.tensor([0.3, -1.0]), torch.tensor([1.0, 1.0])
+    single = weighted_loss(logits, labels, torch.tensor([1.0, 0.0]))
+    assert weighted_loss(logits, labels, torch.tensor([2.0, 0.0])).item() == pytest.approx(2 * single.item())
+
+
+def test_arguments_are_those_of_the_settings(model, tmp_path):
+    settings = model(total_batch_size=32, per_device_train_batch_size=8, warmup_ratio=0.2).settings
+    arguments = training_arguments(settings, tmp_path, device="cpu", dtype=torch.bfloat16, seed=5)
+    assert arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps == 32
+    assert arguments.get_warmup_steps(100) == 20
+    assert arguments.bf16 and arguments.use_cpu and arguments.seed == 5
+
+
+def test_the_loss_does_not_depend_on_the_rows_at_once(model, pair_maker, tmp_path):
+    train, valid = pair_maker(160, 0, told=True), pair_maker(60, 1, told=True)
+    whole, quarters = (
+        histories(
+            model(per_device_train_batch_size=rows).fit(train, valid, work_dir=tmp_path / str(rows), seed=0), "loss"
+        )
+        for rows in (32, 8)
+    )
+    assert quarters == pytest.approx(whole, abs=1e-4)
+
+
+# What it reports
+
+
+def test_history_has_a_loss_every_few_steps_and_the_auc_at_evaluations(model, pair_maker, tmp_path):
+    report = model().fit(pair_maker(160, 0, told=True), pair_maker(60, 1, told=True), work_dir=tmp_path, seed=0)
+    assert list(histories(report, "loss")) == list(range(1, STEPS + 1))
+    assert list(histories(report, "valid_auc")) == [4, 8]
+    assert report.history[-1]["epoch"] == pytest.approx(1.6)  # whole steps
+
+
+def test_a_collapsed_fit_is_reported_and_tried_once_more(model, pair_maker, tmp_path):
+    train = pair_maker(200, 0, told=True)
+    random_labels = train.assign(label=np.random.default_rng(0).integers(0, 2, len(train)))
+    valid = pair_maker(100, 1, told=True)
+    report = model(collapse_auc=0.99).fit(random_labels, valid, work_dir=tmp_path, seed=7)
+    assert any("seed 7 collapsed" in note and "seed 8 and half the learning rate" in note for note in report.notes)
+
+
+# Going on
+
+
+@pytest.fixture(scope="module")
+def run_child(tiny_encoder, pair_maker, tmp_path_factory):
+    """Start a fit in a process of its own; gives its exit status."""
+    folder = tmp_path_factory.mktemp("children")
+    pair_maker(160, 0, told=True).to_parquet(folder / "train.parquet")
+    pair_maker(60, 1, told=True).to_parquet(folder / "valid.parquet")
+    settings = {"model_name_or_path": tiny_encoder, **QUICK, "dropout": 0.1}
+    job = {"settings": settings, "train": str(folder / "train.parquet"), "valid": str(folder / "valid.parquet")}
+
+    def run(work_dir, out, **kill):
+        (folder / "job.json").write_text(json.dumps({**job, "work_dir": str(work_dir), "out": str(out), **kill}))
+        return subprocess.run([sys.executable, CHILD, folder / "job.json"], capture_output=True).returncode
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def unbroken(run_child, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unbroken")
+    assert run_child(folder / "work", folder / "out") == 0
+    return contents(folder / "out")
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_fit_killed_at_any_step_ends_with_the_same_bytes(run_child, unbroken, tmp_path):
+    step = random.Random().randint(2, STEPS)  # another one in every run of the tests
+    assert run_child(tmp_path / "work", tmp_path / "out", kill_at_step=step) == -signal.SIGKILL, step
+    assert run_child(tmp_path / "work", tmp_path / "out") == 0
+    assert contents(tmp_path / "out") == unbroken, f"killed at step {step}"
+
+
+def test_a_fit_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_before(run_child, unbroken, tmp_path):
+    assert run_child(tmp_path / "work", tmp_path / "out", kill_in_checkpoint=3) == -signal.SIGKILL
+    halves = [path for path in (tmp_path / "work" / "try1").iterdir() if not (path / "whole").is_file()]
+    assert [path.name for path in halves] == ["checkpoint-3"]
+    assert run_child(tmp_path / "work", tmp_path / "out") == 0
+    assert contents(tmp_path / "out") == unbroken
+
+
+def test_a_finished_fit_is_loaded_and_not_gone_on_with(model, pair_maker, tmp_path):
+    train, valid = pair_maker(160, 0, told=True), pair_maker(60, 1, told=True)
+    first, again = model(), model()
+    report = first.fit(train, valid, work_dir=tmp_path, seed=0)
+    assert again.fit(train, valid, work_dir=tmp_path, seed=0).history == report.history
+    np.testing.assert_array_equal(again.score(valid), first.score(valid))
+
+
+def test_other_settings_start_anew(model, pair_maker, tmp_path):
+    train, valid = pair_maker(160, 0, told=True), pair_maker(60, 1, told=True)
+    first = model().fit(train, valid, work_dir=tmp_path, seed=0)
+    other = model(learning_rate=1e-4).fit(train, valid, work_dir=tmp_path, seed=0)
+    assert histories(first, "loss")[2] != histories(other, "loss")[2]
