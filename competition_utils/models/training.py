@@ -130,10 +130,10 @@ def train_to_the_end(trainer: Trainer) -> None:
 
 def history_rows(log: list[dict[str, float]], names: Mapping[str, str]) -> list[dict[str, float]]:
     """A trainer's log, one row a step: `step, epoch` and the figures of `names` (theirs → ours)."""
-    rows: dict[int, dict[str, float]] = {}
+    steps: dict[int, dict[str, float]] = {}
     for entry in log:
-        figures = {names[name]: value for name, value in entry.items() if name in names}
-        if figures:
-            row = rows.setdefault(entry["step"], {"step": entry["step"], "epoch": entry["epoch"]})
-            row.update(figures)
-    return list(rows.values())
+        if any(name in entry for name in names):
+            steps.setdefault(entry["step"], {}).update(entry)
+    # In the order of `names`: a checkpoint does not keep the order that an entry had.
+    ours = {"step": "step", "epoch": "epoch", **names}
+    return [{ours[name]: entry[name] for name in ours if name in entry} for entry in steps.values()]

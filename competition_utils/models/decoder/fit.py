@@ -3,8 +3,6 @@ training."""
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +12,13 @@ import pandas as pd
 
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport
+from competition_utils.models.checkpoints import forget_other_fits, hash_of_rows
 from competition_utils.models.decoder import load
 from competition_utils.models.decoder.launch import is_first_process, wait_for_the_others
 from competition_utils.models.decoder.load import Decoder
 from competition_utils.models.decoder.prompts import PromptWriter
 from competition_utils.settings.schema import DecoderSettings
 from competition_utils.storage import hash_json, read_json, write_json
-
-PAIR_COLUMNS = ["task", "language", "query", "query_en", "target"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,8 @@ def fit_decoder(
         report.notes += [f"{name}: {lengths}"] if len(table) else []
     if is_first_process():
         print(*report.notes, sep="\n", flush=True)
-        _forget_other_fits(work_dir, hash_json([config.model_dump(), hash_of_rows(train, valid), seed]))
+        key = hash_json([config.model_dump(), hash_of_rows(train, valid), seed])
+        forget_other_fits(work_dir, key, ("first_stage", "training"))
     wait_for_the_others()  # else one could still see a checkpoint that another removes
     if config.start_from:
         load.load_adapter(decoder.model, Path(config.start_from) / "adapter")
@@ -158,21 +156,3 @@ def _label(table: pd.DataFrame, writer: PromptWriter, config: DecoderSettings) -
     tasks = table["task"].to_numpy(dtype=str)
     weights = row_weights(labels, weights, config.class_weights)
     return Labelled(prompts.ids, labels, weights, tasks), prompts.report.sentence()
-
-
-def hash_of_rows(*tables: pd.DataFrame) -> str:
-    """sha256 over the columns that a fit reads, in order of rows."""
-    digest = hashlib.sha256()
-    for table in tables:
-        columns = [name for name in [*PAIR_COLUMNS, "label", "weight"] if name in table]
-        digest.update(pd.util.hash_pandas_object(table[columns].astype("str"), index=False).to_numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _forget_other_fits(work_dir: Path, key: str) -> None:
-    """Checkpoints of a fit with other arguments must not be gone on from."""
-    note = work_dir / "fit.json"
-    if note.is_file() and read_json(note)["key"] != key:
-        for stage in ("first_stage", "training"):
-            shutil.rmtree(work_dir / stage, ignore_errors=True)
-    write_json(note, {"key": key})

@@ -19,6 +19,7 @@ import pandas as pd
 
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel
+from competition_utils.models.checkpoints import PAIR_COLUMNS, hash_of_rows
 from competition_utils.models.decoder import fit as decoder_fit
 from competition_utils.models.decoder import launch
 from competition_utils.models.decoder import load as decoder_load
@@ -116,7 +117,7 @@ class DecoderModel(RelevanceModel):
 
     def _read_columns(self, pairs: pd.DataFrame) -> list[str]:
         """The columns that reach the prompt: rows alike in these are one to the model."""
-        return [name for name in (*decoder_fit.PAIR_COLUMNS, *self.settings.tags) if name in pairs]
+        return [name for name in (*PAIR_COLUMNS, *self.settings.tags) if name in pairs]
 
     def save(self, folder: Path) -> None:
         """Copy what the fit wrote: adapter and label rows as safetensors, tokenizer, model card,
@@ -189,7 +190,7 @@ class DecoderModel(RelevanceModel):
 
     def _write_fitted(self, train: pd.DataFrame, valid: pd.DataFrame, report: FitReport) -> None:
         words = self._decoder.writer.label_words
-        data_hash = decoder_fit.hash_of_rows(train, valid)
+        data_hash = hash_of_rows(train, valid)
         (self.folder / ADAPTER).mkdir(parents=True, exist_ok=True)
         for name in decoder_load.ADAPTER_FILES:
             shutil.copy(self.folder.parent / "training" / "done" / name, self.folder / ADAPTER)

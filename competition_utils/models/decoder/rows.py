@@ -6,7 +6,6 @@ everywhere but on the label word.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,6 @@ from competition_utils.models.scoring.prompt_batches import join_prompts, pad_pr
 from competition_utils.models.scoring.ragged import Ragged
 
 IGNORED = -100
-GROUP = 50  # effective batches that are sorted by length together
 
 
 @dataclass(frozen=True)
@@ -75,41 +73,6 @@ def check_labels(dataset: Dataset) -> None:
             f"training rows: expected one label word at the end of each of {len(dataset):,} rows, found "
             f"{len(answered):,} labels. Check that the training table is not empty and has labels 0 and 1."
         )
-
-
-class EffectiveBatches(torch.utils.data.Sampler):
-    """Row order in which every `size` rows make one optimizer step, whatever the micro-batch or number of
-    processes.
-
-    With `grouped`, rows of like length meet: 50 batches at a time are sorted by length, cut, and the batches
-    shuffled again. The last batch is filled up with the epoch's first rows. `epoch` is asked at each start,
-    so that a resumed epoch has the order it had.
-    """
-
-    def __init__(
-        self,
-        lengths: np.ndarray,
-        size: int,
-        *,
-        grouped: bool,
-        seed: int,
-        epoch: Callable[[], int] = lambda: 0,
-    ):
-        self.lengths, self.size, self.grouped, self.seed, self.epoch = lengths, size, grouped, seed, epoch
-
-    def __len__(self) -> int:
-        return -(-len(self.lengths) // self.size) * self.size
-
-    def __iter__(self) -> Iterator[int]:
-        random = np.random.default_rng([self.seed, self.epoch()])
-        order = random.permutation(len(self.lengths))
-        order = np.resize(order, len(self))  # repeats from the start
-        if self.grouped:
-            groups = np.arange(len(order)) // (GROUP * self.size)
-            order = order[np.lexsort((self.lengths[order], groups))]
-            batches = order.reshape(-1, self.size)
-            order = batches[random.permutation(len(batches))].ravel()
-        return iter(order.tolist())
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ Import Unsloth, where it is wanted, before this module.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from competition_utils.models.decoder.micro_batch import (
     largest_that_fits,
     smallest_of_all,
 )
-from competition_utils.models.decoder.rows import Collator, EffectiveBatches, Labelled, training_table
+from competition_utils.models.decoder.rows import Collator, Labelled, training_table
 from competition_utils.models.decoder.score import (
     add_up_shares,
     mixed_precision,
@@ -42,11 +41,17 @@ from competition_utils.models.decoder.score import (
 )
 from competition_utils.models.scoring.engine import TokenBudget
 from competition_utils.models.scoring.remember import remembered
-from competition_utils.progress import progress
+from competition_utils.models.training import EffectiveBatches, Watch, history_rows, train_to_the_end
 from competition_utils.settings.schema import DecoderSettings
 
 DONE = "done"  # where a stage leaves its adapter
-WHOLE = "whole"  # an empty file in a checkpoint that was written to its end
+HISTORY = {
+    "loss": "loss",
+    "learning_rate": "learning_rate",
+    "eval_f1": "valid_f1",
+    "eval_auc": "valid_auc",
+    "eval_loss": "valid_loss",
+}
 
 
 def pair_loss(model: Any, batch: dict[str, Any], label_smoothing: float) -> torch.Tensor:
@@ -96,13 +101,9 @@ class PairTrainer(SFTTrainer):
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> EffectiveBatches:
         dataset = self.train_dataset if train_dataset is None else train_dataset
-        return EffectiveBatches(
-            list_value_length(dataset.data.column("input_ids")).to_numpy(),
-            self.pair_settings.total_batch_size,
-            grouped=self.pair_settings.batching != "shuffled",
-            seed=self.args.seed,
-            epoch=lambda: int((self.state.epoch or 0) + 1e-6),
-        )
+        lengths = list_value_length(dataset.data.column("input_ids")).to_numpy()
+        settings = self.pair_settings
+        return EffectiveBatches.of(self, lengths, settings.total_batch_size, grouped=settings.batching != "shuffled")
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         scores = score_prompts(
@@ -136,58 +137,20 @@ class PairTrainer(SFTTrainer):
         load_label_rows(self.model, Path(self.state.best_model_checkpoint))
 
 
-class Watch(TrainerCallback):
-    """Progress in rows a second, early stopping, a last evaluation, and the mark of a whole checkpoint.
+class EarlyStopping(TrainerCallback):
+    """Stop after `patience` evaluations without a better F1.
 
-    Early stopping counts in the history that checkpoints carry, so a resumed training stops where it would
-    have.
+    It counts in the history that checkpoints carry, so a resumed training stops where it would have.
     """
 
-    def __init__(self, effective_batch: int, patience: int, evaluates: bool):
-        self.effective_batch, self.patience, self.evaluates = effective_batch, patience, evaluates
-        self.bar = None
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if state.is_world_process_zero:
-            self.bar = progress(total=state.max_steps * self.effective_batch, what="training")
-            self.bar.update(state.global_step * self.effective_batch)
-            self.bar.unpause()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        if self.bar is not None:
-            self.bar.update(self.effective_batch)
-        if state.global_step >= state.max_steps:
-            control.should_evaluate, control.should_save, control.should_log = self.evaluates, True, True
-        return control
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict | None = None, **_: Any) -> None:
-        if self.bar is not None and logs:
-            figures = {name: value for name, value in logs.items() if name in ("loss", "eval_f1")}
-            self.bar.set_postfix(figures | {"epoch": state.epoch}, refresh=False)
+    def __init__(self, patience: int):
+        self.patience = patience
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         seen = [row["eval_f1"] for row in state.log_history if "eval_f1" in row]
         if len(seen) - 1 - int(np.argmax(seen)) >= self.patience:
             control.should_training_stop = True
         return control
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if state.is_world_process_zero:
-            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-
-def last_whole_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that was written to its end; halves that a kill left are removed."""
-    by_step = {int(path.name.split("-")[1]): path for path in folder.glob("checkpoint-*")}
-    for step in sorted(by_step, reverse=True):
-        if (by_step[step] / WHOLE).is_file():
-            return str(by_step[step])
-        shutil.rmtree(by_step[step], ignore_errors=True)
-    return None
 
 
 def choose_micro_batch(model: Any, settings: DecoderSettings, choice: DeviceChoice, data: Labelled, pad_id: int) -> Fit:
@@ -289,9 +252,9 @@ def train_stage(
     hold `step, epoch`, then `loss, learning_rate` or `valid_f1, valid_auc, valid_loss`.
     """
     trainer, fit = make_trainer(decoder, settings, folder=folder, **data)
-    trainer.train(resume_from_checkpoint=last_whole_checkpoint(folder))
+    train_to_the_end(trainer)
     trainer.save_model(str(folder / DONE))  # gathers a sharded model
-    return history_rows(trainer.state.log_history), fit
+    return history_rows(trainer.state.log_history, HISTORY), fit
 
 
 def make_trainer(
@@ -329,27 +292,10 @@ def make_trainer(
         train_dataset=table,
         eval_dataset=training_table(valid, label_ids) if evaluates else None,
         data_collator=Collator(label_ids[1], pad_id, settings.batching == "padding_free"),
-        callbacks=[Watch(settings.total_batch_size, settings.early_stopping_patience, evaluates)],
+        callbacks=[Watch(settings.total_batch_size), EarlyStopping(settings.early_stopping_patience)],
         args=trainer_arguments(
             settings, choice, fit, folder=folder, epochs=epochs, steps=steps, seed=seed, evaluates=evaluates
         ),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, fit
-
-
-def history_rows(log: list[dict[str, float]]) -> list[dict[str, float]]:
-    """The Trainer's log under our names, without its closing summary."""
-    names = {
-        "loss": "loss",
-        "learning_rate": "learning_rate",
-        "eval_f1": "valid_f1",
-        "eval_auc": "valid_auc",
-        "eval_loss": "valid_loss",
-    }
-    rows = []
-    for entry in log:
-        figures = {names[name]: value for name, value in entry.items() if name in names}
-        if figures:
-            rows.append({"step": entry["step"], "epoch": entry["epoch"], **figures})
-    return rows

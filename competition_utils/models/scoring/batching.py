@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,20 +112,3 @@ def batches_by_budget(lengths: np.ndarray, token_budget: int) -> list[np.ndarray
         batches.append(order[start : start + size])
         start += size
     return batches
-
-
-def shuffled_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Row numbers in batches of `batch_size` of similar length, all in random order: an epoch of training.
-
-    Rows are shuffled, sorted by length within runs of 50 batches, cut, and the batches shuffled: little padding,
-    and still another mixture in every epoch.
-    """
-    order = rng.permutation(len(lengths))
-    run = batch_size * 50
-    batches = []
-    for start in range(0, len(order), run):
-        part = order[start : start + run]
-        part = part[np.argsort(lengths[part], kind="stable")]
-        batches += [part[at : at + batch_size] for at in range(0, len(part), batch_size)]
-    for number in rng.permutation(len(batches)):
-        yield batches[number]

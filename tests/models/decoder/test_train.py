@@ -20,7 +20,6 @@ from competition_utils.models.decoder.micro_batch import Fit, candidates, larges
 from competition_utils.models.decoder.model import DecoderModel
 from competition_utils.models.decoder.rows import (
     Collator,
-    EffectiveBatches,
     Labelled,
     check_labels,
     row_weights,
@@ -28,7 +27,6 @@ from competition_utils.models.decoder.rows import (
 )
 from competition_utils.models.decoder.train import (
     best_f1,
-    last_whole_checkpoint,
     pair_loss,
     validation_figures,
 )
@@ -56,36 +54,6 @@ def losses(report):
 
 
 # The rows of a step
-
-
-@given(
-    rows=st.integers(1, 300),
-    size=st.integers(1, 40),
-    grouped=st.booleans(),
-    seed=st.integers(0, 5),
-)
-def test_every_row_comes_at_least_once_an_epoch_and_steps_are_full(rows, size, grouped, seed):
-    order = list(EffectiveBatches(np.arange(rows) % 7 + 1, size, grouped=grouped, seed=seed))
-    assert len(order) % size == 0 and len(order) - rows < size
-    assert set(order) == set(range(rows))
-
-
-def test_grouped_batches_hold_rows_of_like_length():
-    lengths = np.random.default_rng(0).integers(10, 200, 4096)
-
-    def padding(grouped):
-        batches = lengths[list(EffectiveBatches(lengths, 16, grouped=grouped, seed=0))].reshape(-1, 16)
-        return 1 - batches.sum() / (batches.max(axis=1).sum() * 16)
-
-    assert padding(grouped=True) < 0.03 < 0.3 < padding(grouped=False)
-
-
-def test_epochs_differ_and_the_same_epoch_comes_again():
-    def order(epoch):
-        return list(EffectiveBatches(np.ones(64), 8, grouped=True, seed=3, epoch=lambda: epoch))
-
-    assert order(0) != order(1)
-    assert order(1) == order(1)
 
 
 def test_labels_are_on_the_label_word_alone():
@@ -296,14 +264,6 @@ def test_other_arguments_start_anew(models, tmp_path):
     assert losses(first) != losses(other)
 
 
-def test_half_a_checkpoint_is_passed_over_and_removed(tmp_path):
-    for step in (4, 8, 12):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-    (tmp_path / "checkpoint-8" / decoder_train.WHOLE).touch()
-    assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-8")
-    assert not (tmp_path / "checkpoint-12").exists()
-
-
 def test_training_stops_early_and_ends_with_its_best(models, tmp_path):
     wrong = toy_pairs(32, 1)
     wrong["label"] = 1 - wrong["label"]  # the better it learns, the worse it gets
@@ -313,6 +273,33 @@ def test_training_stops_early_and_ends_with_its_best(models, tmp_path):
     seen = [row["valid_f1"] for row in report.history if "valid_f1" in row]
     assert len(seen) - 1 - int(np.argmax(seen)) == 2
     assert report.history[-1]["step"] < 160
+
+
+def test_a_training_that_had_stopped_early_is_not_gone_on_with_after_a_kill(models, tmp_path, monkeypatch):
+    wrong = toy_pairs(32, 1)
+    wrong["label"] = 1 - wrong["label"]
+    same = {"valid": wrong, "epochs": 20, "evaluate_every": 4, "patience": 2}
+    unbroken, expected = fit(models["qwen2"], tmp_path / "unbroken", **same)
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(decoder_train.PairTrainer, "save_model", _save_checkpoints_only(killed))
+        with pytest.raises(Killed):
+            fit(models["qwen2"], tmp_path / "killed", **same)
+    resumed, report = fit(models["qwen2"], tmp_path / "killed", **same)
+    assert report.history == expected.history
+    np.testing.assert_array_equal(resumed.score(wrong), unbroken.score(wrong))
+
+
+def _save_checkpoints_only(otherwise):
+    original = decoder_train.PairTrainer.save_model
+
+    def save_model(self, output_dir=None, _internal_call=False):
+        return (original if _internal_call else otherwise)(self, output_dir, _internal_call)
+
+    return save_model
 
 
 # Stages

@@ -1,6 +1,7 @@
 """Training an encoder: what the trainer gets, what it reports, and going on after a kill."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+import competition_utils
 from competition_utils.models.base import new_model
 from competition_utils.models.encoder.train import training_arguments, weighted_loss
 
@@ -107,39 +109,29 @@ def run_child(tiny_encoder, pair_maker, tmp_path_factory):
     pair_maker(160, 0, told=True).to_parquet(folder / "train.parquet")
     pair_maker(60, 1, told=True).to_parquet(folder / "valid.parquet")
     settings = {"model_name_or_path": tiny_encoder, **QUICK, "dropout": 0.1}
+    environment = os.environ | {"PYTHONPATH": str(Path(competition_utils.__file__).parents[1])}
     job = {"settings": settings, "train": str(folder / "train.parquet"), "valid": str(folder / "valid.parquet")}
 
     def run(work_dir, out, **kill):
         (folder / "job.json").write_text(json.dumps({**job, "work_dir": str(work_dir), "out": str(out), **kill}))
-        return subprocess.run([sys.executable, CHILD, folder / "job.json"], capture_output=True).returncode
+        return subprocess.run([sys.executable, CHILD, folder / "job.json"], env=environment).returncode
 
     return run
-
-
-@pytest.fixture(scope="module")
-def unbroken(run_child, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("unbroken")
-    assert run_child(folder / "work", folder / "out") == 0
-    return contents(folder / "out")
 
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_a_fit_killed_at_any_step_ends_with_the_same_bytes(run_child, unbroken, tmp_path):
-    step = random.Random().randint(2, STEPS)  # another one in every run of the tests
-    assert run_child(tmp_path / "work", tmp_path / "out", kill_at_step=step) == -signal.SIGKILL, step
-    assert run_child(tmp_path / "work", tmp_path / "out") == 0
-    assert contents(tmp_path / "out") == unbroken, f"killed at step {step}"
-
-
-def test_a_fit_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_before(run_child, unbroken, tmp_path):
-    assert run_child(tmp_path / "work", tmp_path / "out", kill_in_checkpoint=3) == -signal.SIGKILL
-    halves = [path for path in (tmp_path / "work" / "try1").iterdir() if not (path / "whole").is_file()]
-    assert [path.name for path in halves] == ["checkpoint-3"]
-    assert run_child(tmp_path / "work", tmp_path / "out") == 0
-    assert contents(tmp_path / "out") == unbroken
+def test_a_fit_killed_at_any_step_and_while_it_writes_a_checkpoint_ends_with_the_same_bytes(run_child, tmp_path):
+    assert run_child(tmp_path / "unbroken", tmp_path / "expected") == 0
+    step = random.Random().randint(2, 5)  # another one in every run of the tests
+    assert run_child(tmp_path / "killed", tmp_path / "found", kill_at_step=step) == -signal.SIGKILL
+    assert run_child(tmp_path / "killed", tmp_path / "found", kill_in_checkpoint=2) == -signal.SIGKILL
+    whole = [(path / "whole").is_file() for path in (tmp_path / "killed" / "try1").glob("checkpoint-*")]
+    assert sorted(whole) == [False, True], "expected the last checkpoint to be half-written"
+    assert run_child(tmp_path / "killed", tmp_path / "found") == 0
+    assert contents(tmp_path / "found") == contents(tmp_path / "expected"), f"killed at step {step}"
 
 
 def test_a_finished_fit_is_loaded_and_not_gone_on_with(model, pair_maker, tmp_path):

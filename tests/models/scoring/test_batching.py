@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competition_utils.models.scoring.batching import batches_by_budget, shuffled_batches, tokenise_pairs
+from competition_utils.models.scoring.batching import batches_by_budget, tokenise_pairs
 
 texts = st.lists(st.text(alphabet="abc é日 ไ", max_size=12), min_size=1, max_size=8)
 
@@ -47,13 +47,6 @@ def test_budget_batches_hold_every_row_once_and_stay_within_the_budget(lengths, 
     batches = batches_by_budget(lengths, budget)
     assert sorted(np.concatenate([*batches, []]).tolist()) == list(range(len(lengths)))
     assert all(len(rows) == 1 or len(rows) * lengths[rows].max() <= budget for rows in batches)
-
-
-@given(lengths=st.lists(st.integers(1, 60), min_size=1, max_size=80), size=st.integers(1, 9), seed=st.integers(0, 9))
-def test_an_epoch_holds_every_row_once(lengths, size, seed):
-    batches = list(shuffled_batches(np.array(lengths), size, np.random.default_rng(seed)))
-    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
-    assert len(batches) == -(-len(lengths) // size)
 
 
 def test_a_row_longer_than_the_budget_is_scored_by_itself_and_first():
