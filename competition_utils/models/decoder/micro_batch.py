@@ -1,6 +1,8 @@
 """The largest micro-batch that fits, found once by trying and remembered; the effective batch never changes.
 
 Trying beats computing: what a step needs depends on kernels, checkpointing and the allocator.
+Not by `accelerate.find_executable_batch_size`: it lowers one number, and here checkpointing is a second one, sizes
+must divide the total batch, and every process must take the same; the loop that it would replace has eight lines.
 """
 
 from __future__ import annotations

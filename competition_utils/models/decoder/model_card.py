@@ -1,4 +1,8 @@
-"""The README that lies beside an adapter: what it was made from, how, and how good it is."""
+"""The README that lies beside an adapter: what it was made from, how, and how good it is.
+
+Not by `huggingface_hub.ModelCard`: its Jinja templates keep the blank lines of loops, which takes tables apart, and
+the same card was four lines longer.
+"""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def test_a_fit_killed_at_any_step_and_while_it_writes_a_checkpoint_ends_with_the
     assert run_child(tmp_path / "killed", tmp_path / "found", kill_at_step=step) == -signal.SIGKILL
     assert run_child(tmp_path / "killed", tmp_path / "found", kill_in_checkpoint=2) == -signal.SIGKILL
     whole = [(path / "whole").is_file() for path in (tmp_path / "killed" / "try1").glob("checkpoint-*")]
-    assert sorted(whole) == [False, True], "expected the last checkpoint to be half-written"
+    assert whole.count(False) == 1 and any(whole), "expected one half-written checkpoint beside whole ones"
     assert run_child(tmp_path / "killed", tmp_path / "found") == 0
     assert contents(tmp_path / "found") == contents(tmp_path / "expected"), f"killed at step {step}"
 
