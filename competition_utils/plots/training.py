@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from competition_utils.plots.style import COLOURS, PALETTE, new_figure
 
+MOST_MARKERS = 20  # a curve of more points is drawn as a line alone
 CURVES = {
     "loss": ("Training loss", "mean loss since the last point"),
     "valid_auc": ("AUC on validation rows", "AUC"),
@@ -31,7 +32,8 @@ def learning_curves(history: pd.DataFrame) -> Figure:
         for colour, ((task, fold), curve) in zip(PALETTE, history.groupby(["task", "fold"]), strict=False):
             for stage, points in curve.dropna(subset=name).groupby("stage"):
                 label = f"{task}, fold {fold}" if stage == curve["stage"].max() else None
-                axis.plot(points["epoch"], points[name], color=colour, marker="o", label=label)
+                marker = "o" if len(points) <= MOST_MARKERS else None
+                axis.plot(points["epoch"], points[name], color=colour, marker=marker, label=label)
         title, label = CURVES[name]
         if name == "valid_auc":
             axis.axhline(0.5, color=COLOURS["baseline"], linestyle=":", linewidth=1)

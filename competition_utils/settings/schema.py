@@ -94,6 +94,13 @@ class EncoderSettings(TrainingSettings):
     freeze_embeddings: bool = Field(True, description="leave the word embeddings as they are")
     collapse_auc: float = Field(0.6, ge=0, le=1, description="a validation AUC below it: the fit is tried again")
 
+    @model_validator(mode="after")
+    def _whole_steps(self) -> EncoderSettings:
+        rows = self.per_device_train_batch_size
+        if rows != "auto" and self.total_batch_size % rows:
+            raise ValueError(f"per_device_train_batch_size: expected a divisor of {self.total_batch_size}")
+        return self
+
 
 class DecoderSettings(TrainingSettings):
     """A decoder with a LoRA adapter; see `models/decoder/`."""

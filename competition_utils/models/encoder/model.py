@@ -136,7 +136,9 @@ class EncoderModel(RelevanceModel):
     def new_network(self, seed: int) -> PreTrainedModel:
         """The pretrained network on this device with a new head of one output, which `seed` draws."""
         torch.manual_seed(seed)
-        config = _load(AutoConfig, self.settings.model_name_or_path, num_labels=1)
+        attention = self.settings.attn_implementation
+        options = {} if attention == "auto" else {"attn_implementation": attention}
+        config = _load(AutoConfig, self.settings.model_name_or_path, num_labels=1, **options)
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
             if hasattr(config, name):
                 setattr(config, name, self.settings.dropout)
@@ -169,7 +171,7 @@ class EncoderModel(RelevanceModel):
 
 
 def _load(auto_class, name: str, **more):
-    """Load through a transformers auto class, told in one sentence when the name leads nowhere."""
+    """Load through a transformers auto class; one sentence (UserError) where the name leads nowhere."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:

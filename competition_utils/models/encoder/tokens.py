@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from competition_utils.models.scoring.batching import tokenise_pairs
@@ -38,13 +37,18 @@ def token_parts(tokenizer: Any, pairs: pd.DataFrame, max_length: int) -> pd.Data
 def _parts(tokenizer: Any, texts: tuple[str, str], query: int, kept: tuple[int, int]) -> Iterator[tuple[str, str]]:
     """Token and part of one pair; `query` is the length of the original query in characters."""
     encoded = tokenizer(*texts, return_offsets_mapping=True)
-    places = np.zeros(2, dtype=int)
-    for token, side, (start, end) in zip(
-        encoded.tokens(), encoded.sequence_ids(), encoded["offset_mapping"], strict=True
-    ):
+    sides, offsets = encoded.sequence_ids(), encoded["offset_mapping"]
+    count = [0, 0]
+    for token, side, (start, end) in zip(encoded.tokens(), sides, offsets, strict=True):
         if side is None:
             yield token, SPECIAL
             continue
-        places[side] += 1
-        part = TARGET if side else QUERY if end <= query else TRANSLATION if start >= query + len(DASH) - 1 else SPECIAL
-        yield texts[side][start:end], CUT if places[side] > kept[side] else part
+        count[side] += 1
+        part = TARGET if side == 1 else _part_of_first_text(start, end, query)
+        yield texts[side][start:end], CUT if count[side] > kept[side] else part
+
+
+def _part_of_first_text(start: int, end: int, query: int) -> str:
+    if end <= query:
+        return QUERY
+    return TRANSLATION if start >= query + len(DASH) - 1 else SPECIAL  # a token may hold the blank before its word

@@ -99,6 +99,7 @@ def training_arguments(
     """transformers' arguments for these settings; checkpoints, which come with the evaluations, go to `folder`."""
     batch = settings.per_device_train_batch_size
     rows = settings.total_batch_size if batch == "auto" else batch
+    every = settings.eval_steps if settings.eval_steps < 1 else round(settings.eval_steps)
     arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=settings.num_train_epochs,
@@ -114,9 +115,9 @@ def training_arguments(
         fp16=dtype == torch.float16,
         use_cpu=device == "cpu",
         eval_strategy="steps",
-        eval_steps=settings.eval_steps,
+        eval_steps=every,
         save_strategy="steps",
-        save_steps=settings.eval_steps,
+        save_steps=every,
         save_total_limit=settings.save_total_limit,
         logging_steps=0.01,
         logging_nan_inf_filter=False,
