@@ -278,7 +278,7 @@ def test_training_stops_early_and_ends_with_its_best(models, tmp_path):
 def test_a_training_that_had_stopped_early_is_not_gone_on_with_after_a_kill(models, tmp_path, monkeypatch):
     wrong = toy_pairs(32, 1)
     wrong["label"] = 1 - wrong["label"]
-    same = {"valid": wrong, "epochs": 20, "evaluate_every": 4, "patience": 2}
+    same = {"valid": wrong, "num_train_epochs": 20, "eval_steps": 4, "early_stopping_patience": 2}
     unbroken, expected = fit(models["qwen2"], tmp_path / "unbroken", **same)
 
     def killed(*_):
