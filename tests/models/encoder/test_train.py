@@ -25,7 +25,7 @@ QUICK = {
     "eval_steps": 0.5,
 }
 STEPS = 8  # 160 rows, 5 steps an epoch, 1.5 epochs
-CHILD = Path(__file__).parent / "killable_fit.py"
+KILLABLE = Path(__file__).parent / "killable_fit.py"
 
 
 @pytest.fixture
@@ -102,35 +102,34 @@ def test_a_collapsed_fit_is_reported_and_tried_once_more(model, pair_maker, tmp_
 # Going on
 
 
-@pytest.fixture(scope="module")
-def run_child(tiny_encoder, pair_maker, tmp_path_factory):
-    """Start a fit in a process of its own; gives its exit status."""
-    folder = tmp_path_factory.mktemp("children")
-    pair_maker(160, 0, told=True).to_parquet(folder / "train.parquet")
-    pair_maker(60, 1, told=True).to_parquet(folder / "valid.parquet")
-    settings = {"model_name_or_path": tiny_encoder, **QUICK, "dropout": 0.1}
+def run_killable(folder, settings, train, valid, jobs):
+    """Run fits one after the other, each in a process of its own; gives what killable_fit.py says of each."""
+    train.to_parquet(folder / "train.parquet")
+    valid.to_parquet(folder / "valid.parquet")
+    same = {"settings": settings, "train": str(folder / "train.parquet"), "valid": str(folder / "valid.parquet")}
+    (folder / "jobs.json").write_text(json.dumps([same | job for job in jobs]))
     environment = os.environ | {"PYTHONPATH": str(Path(competition_utils.__file__).parents[1])}
-    job = {"settings": settings, "train": str(folder / "train.parquet"), "valid": str(folder / "valid.parquet")}
-
-    def run(work_dir, out, **kill):
-        (folder / "job.json").write_text(json.dumps({**job, "work_dir": str(work_dir), "out": str(out), **kill}))
-        return subprocess.run([sys.executable, CHILD, folder / "job.json"], env=environment).returncode
-
-    return run
+    done = subprocess.run(
+        [sys.executable, KILLABLE, folder / "jobs.json"], env=environment, stdout=subprocess.PIPE, check=True
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_a_fit_killed_at_any_step_and_while_it_writes_a_checkpoint_ends_with_the_same_bytes(run_child, tmp_path):
-    assert run_child(tmp_path / "unbroken", tmp_path / "expected") == 0
+def test_a_fit_killed_at_any_step_and_while_it_writes_a_checkpoint_ends_with_the_same_bytes(
+    tiny_encoder, pair_maker, tmp_path
+):
     step = random.Random().randint(2, 5)  # another one in every run of the tests
-    assert run_child(tmp_path / "killed", tmp_path / "found", kill_at_step=step) == -signal.SIGKILL
-    assert run_child(tmp_path / "killed", tmp_path / "found", kill_in_checkpoint=2) == -signal.SIGKILL
-    whole = [(path / "whole").is_file() for path in (tmp_path / "killed" / "try1").glob("checkpoint-*")]
-    assert whole.count(False) == 1 and any(whole), "expected one half-written checkpoint beside whole ones"
-    assert run_child(tmp_path / "killed", tmp_path / "found") == 0
+    unbroken = {"work_dir": str(tmp_path / "work_1"), "out": str(tmp_path / "expected")}
+    killed = {"work_dir": str(tmp_path / "work_2"), "out": str(tmp_path / "found")}
+    jobs = [unbroken, killed | {"kill_at_step": step}, killed | {"kill_in_checkpoint": 2}, killed]
+    settings = {"model_name_or_path": tiny_encoder, **QUICK, "dropout": 0.1}
+    runs = run_killable(tmp_path, settings, pair_maker(160, 0, told=True), pair_maker(60, 1, told=True), jobs)
+    assert [run["status"] for run in runs] == [0, -signal.SIGKILL, -signal.SIGKILL, 0]
+    assert len(runs[2]["half"]) == 1 and runs[3]["half"] == []
     assert contents(tmp_path / "found") == contents(tmp_path / "expected"), f"killed at step {step}"
 
 
