@@ -19,6 +19,7 @@ ORDER = (
         "storage",
         "paths",
         "progress",
+        "f1",
         "distributed",
         "settings",
         "data",

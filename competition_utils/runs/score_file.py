@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from competition_utils import distributed
 from competition_utils.data.check import fields_of, task_of
 from competition_utils.data.clean import clean_table
 from competition_utils.data.files import read_table
 from competition_utils.errors import UserError
 from competition_utils.models.base import load_model
-from competition_utils.models.scoring.cache import ScoreCache, model_hash, own_share, score_cached
+from competition_utils.models.scoring.cache import ScoreCache, model_hash, score_cached
 from competition_utils.paths import project_root
 from competition_utils.storage import atomic_write, write_parquet
 from competition_utils.tasks import QI, TASKS, Task
@@ -64,7 +65,7 @@ def score_file(
     fitted = load_model(model, others)  # after the files were read: a large model takes minutes
     pairs["query_en"] = "" if translator is None else translate_table(pairs, translator)
     scores = score_cached(fitted, pairs, ScoreCache(project_root() / ".cache" / "scores" / model_hash(model, others)))
-    first_process = own_share()[0] == 0
+    first_process = distributed.is_first()
     if first_process:
         WRITERS[output.suffix](output, pairs[["id", "task", "language"]].assign(score=scores))
     return Scored(len(pairs), time.monotonic() - start, first_process)

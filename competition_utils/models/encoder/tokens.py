@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from competition_utils.models.scoring.batching import tokenise_pairs
+from competition_utils.models.tokens import CUT, FRAME, QUERY, TARGET, TRANSLATION
 
 DASH = " – "
-QUERY, TRANSLATION, TARGET, SPECIAL, CUT = "query", "translation", "target", "special", "cut"
 
 
 def input_texts(pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
@@ -22,7 +22,7 @@ def input_texts(pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 def token_parts(tokenizer: Any, pairs: pd.DataFrame, max_length: int) -> pd.DataFrame:
     """The tokens of each pair in their order, for looking at a few: `pair` (row number), `token` (its text), `part`.
 
-    `part` is query, translation, target, special (what the tokenizer adds, and the dash before a translation), or
+    `part` is query, translation, target, frame (what the tokenizer adds, and the dash before a translation), or
     cut, for a token that `max_length` keeps from the model.
     """
     kept = tokenise_pairs(tokenizer, *input_texts(pairs), max_length)
@@ -41,7 +41,7 @@ def _parts(tokenizer: Any, texts: tuple[str, str], query: int, kept: tuple[int, 
     count = [0, 0]
     for token, side, (start, end) in zip(encoded.tokens(), sides, offsets, strict=True):
         if side is None:
-            yield token, SPECIAL
+            yield token, FRAME
             continue
         count[side] += 1
         part = TARGET if side == 1 else _part_of_first_text(start, end, query)
@@ -51,4 +51,4 @@ def _parts(tokenizer: Any, texts: tuple[str, str], query: int, kept: tuple[int, 
 def _part_of_first_text(start: int, end: int, query: int) -> str:
     if end <= query:
         return QUERY
-    return TRANSLATION if start >= query + len(DASH) - 1 else SPECIAL  # a token may hold the blank before its word
+    return TRANSLATION if start >= query + len(DASH) - 1 else FRAME  # a token may hold the blank before its word

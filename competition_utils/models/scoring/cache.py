@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from competition_utils import distributed
 from competition_utils.models.base import RelevanceModel
 from competition_utils.progress import progress
 from competition_utils.storage import atomic_write, hash_file, hash_json, read_json, write_json
@@ -95,11 +96,6 @@ class ScoreCache:
             self._parts |= new
 
 
-def own_share() -> tuple[int, int]:
-    """(number of this process, number of processes) under `accelerate launch`; (0, 1) without it."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-
-
 def score_cached(
     model: RelevanceModel,
     pairs: pd.DataFrame,
@@ -117,7 +113,7 @@ def score_cached(
     keys = pair_keys(pairs)
     first = np.sort(first_of_each(keys))
     shards = [first[start : start + shard_rows] for start in range(0, len(first), shard_rows)]
-    rank, processes = own_share()
+    rank, processes = distributed.rank(), distributed.world_size()
     own = shards[rank::processes]
     unknown = np.isnan(cache.get(keys))
     missing = [shard[unknown[shard]] for shard in own]
@@ -151,17 +147,17 @@ def _sums(keys: np.ndarray) -> list[int]:
 
 
 def _receipt_of(cache: ScoreCache, keys: np.ndarray, rank: int) -> Path:
-    return cache.folder / "processes" / f"{hash_json(_sums(keys))[:16]}-{rank}-of-{own_share()[1]}.json"
+    return cache.folder / "processes" / f"{hash_json(_sums(keys))[:16]}-{rank}-of-{distributed.world_size()}.json"
 
 
 def _leave_receipt(cache: ScoreCache, keys: np.ndarray, own: np.ndarray, scored: int) -> None:
     """Write down for the first process what this one had."""
-    write_json(_receipt_of(cache, keys, own_share()[0]), {"sums": _sums(own), "scored": scored})
+    write_json(_receipt_of(cache, keys, distributed.rank()), {"sums": _sums(own), "scored": scored})
 
 
 def _checked_shares(cache: ScoreCache, keys: np.ndarray) -> str:
     """One line on the pairs of each process; RuntimeError if together they are not each of `keys` once."""
-    paths = [_receipt_of(cache, keys, rank) for rank in range(own_share()[1])]
+    paths = [_receipt_of(cache, keys, rank) for rank in range(distributed.world_size())]
     until = time.monotonic() + RECEIPT_SECONDS  # a process writes it right behind its last scores
     while not all(path.is_file() for path in paths) and time.monotonic() < until:
         time.sleep(0.1)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from competition_utils import distributed
 from competition_utils.models.scoring import cache as room
 from competition_utils.models.scoring.cache import KEY, ScoreCache, first_of_each, model_hash, pair_keys, score_cached
 
@@ -56,7 +57,8 @@ def test_a_killed_run_scores_again_at_most_one_shard(tmp_path):
 def two_processes(tmp_path, monkeypatch):
     """Score a table in two threads that stand for two processes: their models, their scores, what was told."""
     share = threading.local()
-    monkeypatch.setattr(room, "own_share", lambda: (share.rank, 2))
+    monkeypatch.setattr(distributed, "rank", lambda: share.rank)
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
 
     def run(pairs):
         models, results, told = [CountingModel(), CountingModel()], {}, []
