@@ -28,7 +28,7 @@ from competition_utils.settings.schema import LinearSettings, Section
 from competition_utils.storage import atomic_write
 
 HASH_BITS = 20
-TOKEN = r"(?u)\w+"
+TOKEN = r"\w+"
 CHUNK_ROWS = 20_000
 
 
@@ -133,7 +133,7 @@ class LinearModel(RelevanceModel):
         return pd.DataFrame(rows, columns=["pair", "token", "part"])
 
     def token_lengths(self, pairs: pd.DataFrame) -> np.ndarray:
-        words = [pairs[name].str.count(TOKEN) for name in ("query", "query_en", "target")]
+        words = [pairs[name].map(lambda text: len(re.findall(TOKEN, text))) for name in ("query", "query_en", "target")]
         return sum(words).to_numpy(np.int64)
 
     def parameter_table(self, network: LogisticRegression) -> pd.DataFrame:

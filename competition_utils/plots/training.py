@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
 import numpy as np
 import pandas as pd
+from IPython.display import Image, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from competition_utils.plots.style import COLOURS, PALETTE, new_figure
 
+SCREEN_DPI = 90
 MOST_MARKERS = 20  # a curve of more points is drawn as a line alone
 CURVES = {
     "loss": ("Training loss", "mean loss since the last point"),
@@ -20,14 +26,14 @@ CURVES = {
 def learning_curves(history: pd.DataFrame) -> Figure:
     """Training loss and validation figures over epochs, a panel each, one line a task and fold.
 
-    `history`: `task, fold, epoch` and what the model kind tells of `loss, valid_auc, valid_f1`, each with gaps where
+    `history`: `task, fold, epoch` and what the model kind reports of `loss, valid_auc, valid_f1`, each with gaps where
     it was not measured; a fit with a single evaluation shows as a point. Where fits have several stages (column
     `stage`, numbered from 1), their epochs run on from one to the next, and the stages before the last are shaded.
     """
     history = _running_on(history)
-    told = [name for name in CURVES if name in history and history[name].notna().any()]
-    figure, axes = new_figure(5.5 * len(told), 4, cols=len(told))
-    for axis, name in zip(np.atleast_1d(axes), told, strict=True):
+    measured = _curves_in(history)
+    figure, axes = new_figure(5.5 * len(measured), 4, cols=len(measured))
+    for axis, name in zip(np.atleast_1d(axes), measured, strict=True):
         _shade_first_stages(axis, history)
         for colour, ((task, fold), curve) in zip(PALETTE, history.groupby(["task", "fold"]), strict=False):
             for stage, points in curve.dropna(subset=name).groupby("stage"):
@@ -41,6 +47,58 @@ def learning_curves(history: pd.DataFrame) -> Figure:
         axis.set(title=title, xlabel="epoch", ylabel=label)
         axis.legend()
     return figure
+
+
+class LiveCurves:
+    """The learning curves of one fit, drawn anew in place while it runs; an executed notebook keeps the last of them.
+
+    Call it with the history so far (rows of `step, epoch, loss, …`).
+    """
+
+    def __init__(self, name: str, fold: int, every_seconds: float = 5):
+        self.fit, self.every_seconds = {"task": name, "fold": fold}, every_seconds
+        self._handle, self._drawn = None, 0.0
+
+    def __call__(self, history: Sequence[Mapping[str, float]], last: bool = False) -> None:
+        """Draw the curves, unless that was done a moment ago; at the end of a fit in any case."""
+        table = pd.DataFrame(history)
+        drawn_just_now = time.monotonic() - self._drawn < self.every_seconds
+        if not _curves_in(table) or (drawn_just_now and not last):
+            return
+        self._drawn = time.monotonic()
+        image = BytesIO()
+        figure = learning_curves(table.assign(**self.fit))
+        figure.savefig(image, format="png")
+        picture = Image(image.getvalue(), format="png", width=int(figure.get_figwidth() * SCREEN_DPI))
+        if self._handle is None:
+            self._handle = display(picture, display_id=True)
+        else:
+            self._handle.update(picture)
+
+
+def length_histogram(lengths: Mapping[str, np.ndarray], max_length: int | None) -> Figure:
+    """How many tokens the inputs have before anything is cut, a panel a task, with the share over `max_length`.
+
+    `lengths`: task → int64 [n].
+    """
+    figure, axes = new_figure(5.5 * len(lengths), 3.4, cols=len(lengths))
+    for axis, (task, tokens) in zip(np.atleast_1d(axes), lengths.items(), strict=True):
+        widest = max(int(np.percentile(tokens, 99.9)), max_length or 0) + 2
+        step = max(1, widest // 60)
+        axis.hist(np.minimum(tokens, widest), bins=np.arange(0, widest + 2 * step, step), color=COLOURS["neutral"])
+        title = f"{task}: tokens of a pair, {np.median(tokens):.0f} at the median"
+        if max_length is not None:
+            axis.axvline(max_length, color=COLOURS["negative"], linestyle="--", linewidth=1.5)
+            share = f"max_length {max_length}: {np.mean(tokens > max_length):.1%} of the pairs are longer"
+            axis.annotate(share, (max_length, 0.95), xycoords=("data", "axes fraction"), ha="right", va="top",
+                          xytext=(-5, 0), textcoords="offset points", fontsize=8)  # fmt: skip
+        axis.set(title=title, xlabel="tokens", ylabel="pairs")
+    return figure
+
+
+def _curves_in(history: pd.DataFrame) -> list[str]:
+    """The curves that were measured at all."""
+    return [name for name in CURVES if name in history and history[name].notna().any()]
 
 
 def _running_on(history: pd.DataFrame) -> pd.DataFrame:
@@ -85,17 +143,17 @@ def score_distributions(scored: pd.DataFrame) -> Figure:
 
 
 def auc_by_language(table: pd.DataFrame) -> Figure:
-    """AUC on validation rows by language, the model beside the linear yardstick, a panel a task.
+    """AUC on validation rows by language, the model beside the linear baseline, a panel a task.
 
-    `table`: `task, language, model, yardstick`.
+    `table`: `task, language, model, baseline`.
     """
     tasks = table["task"].unique()
     figure, axes = new_figure(5.5 * len(tasks), 3.8, cols=len(tasks))
     for axis, task in zip(np.atleast_1d(axes), tasks, strict=True):
         rows = table[table["task"] == task].sort_values("model")
         place = np.arange(len(rows))
-        axis.hlines(place, rows["yardstick"], rows["model"], color=COLOURS["neutral"], linewidth=2)
-        axis.scatter(rows["yardstick"], place, color=COLOURS["baseline"], label="linear", zorder=3)
+        axis.hlines(place, rows["baseline"], rows["model"], color=COLOURS["neutral"], linewidth=2)
+        axis.scatter(rows["baseline"], place, color=COLOURS["baseline"], label="linear", zorder=3)
         axis.scatter(rows["model"], place, color=COLOURS["positive"], label="this model", zorder=3)
         axis.set_yticks(place, rows["language"])
         axis.set(title=f"{task}: AUC by language, validation rows", xlabel="AUC")

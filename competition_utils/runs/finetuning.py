@@ -72,12 +72,12 @@ def fit_fold(
     fold: int,
     *,
     seed: int,
-    show: Callable[[list[dict[str, float]]], None] | None = None,
+    show: Callable[..., None] | None = None,
 ) -> Path:
     """Fit one fold and score what it has not seen; gives the folder with the model and its scores.
 
     A fold that was fitted with the same settings, edits of the model's parts, rows and seed is used as it is.
-    `show` gets the history during the fit and at its end.
+    `show` gets the history during the fit, and with `last=True` at its end.
     """
     fitter.report_history = show
     folder, work_dir = stage.path(plan.name), stage.work_folder(plan.name)
@@ -85,7 +85,7 @@ def fit_fold(
         fitter, plan.tables, fold, folder=folder, work_dir=work_dir, seed=seed, other_task=plan.other_task
     )
     if show is not None:
-        show(crossfit.fold_report(folder, fold).history)
+        show(crossfit.fold_report(folder, fold).history, last=True)
     if not fitted:
         print(f"{plan.name}, fold {fold}: fitted before with the same settings, parts and rows")
     return folder / f"fold{fold}"
