@@ -65,7 +65,7 @@ class RelevanceModel(ABC):
     report_history: Callable[[list[dict[str, float]]], None] | None = None  # called during a fit with its history
 
     def __init__(self, settings: Mapping[str, Any] | Section = MappingProxyType({})):
-        given = settings.model_dump(exclude_unset=True) if isinstance(settings, Section) else settings
+        given = settings.model_dump(exclude_unset=True) if isinstance(settings, Section) else dict(settings)
         self.settings = checked(self.schema, given, f"settings of {self.kind}", "Mend them in the config.")
         self.given_edits: Mapping[str, Any] = {}
 

@@ -10,19 +10,21 @@ from typing import Any
 
 import pandas as pd
 
-PLACES = ("output_dir", "logging_dir", "run_name", "hub_token")  # say where, not how
-LAYER_NUMBER = re.compile(r"\.\d+\.")
-PEFT_NAMES = re.compile(r"^base_model\.model\.|\.default(?=\.)|\.weight$|\.bias$")
+# Arguments that say where and not how, or follow from others.
+LEFT_OUT = {"output_dir", "logging_dir", "run_name", "project", "hub_token", "accelerator_config", "debug", "do_eval"}
+LEFT_OUT |= {"disable_tqdm", "greater_is_better", "dataset_kwargs"}
+LAYER = re.compile(r"\.\d+\.")
+PEFT_NAMES = re.compile(r"^base_model\.model\.|\.default(?=\.)|\.base_layer|\.weight$|\.bias$")
 
 
 def parameter_table(network: Any) -> pd.DataFrame:
-    """Parameters of a torch module by kind of module, layers together: `module, tensors, parameters, trainable`.
+    """Parameters of a torch module by kind of module, all layers together: `tensors, parameters, trainable, share`.
 
-    Sorted by trainable parameters, then by size; `share` is the trainable part of each row in percent. The last row
-    is the sum.
+    What is frozen of the layers is one row, LoRA's two matrices of a module another; `share` is the trainable part in
+    percent. Sorted by trainable parameters, then by size; the last row is the sum.
     """
     rows = [
-        (LAYER_NUMBER.sub(".*.", PEFT_NAMES.sub("", name)), _count(one), _count(one) * one.requires_grad)
+        (_module(name, one.requires_grad), _count(one), _count(one) * one.requires_grad)
         for name, one in network.named_parameters()
     ]
     table = pd.DataFrame(rows, columns=["module", "parameters", "trainable"])
@@ -34,6 +36,13 @@ def parameter_table(network: Any) -> pd.DataFrame:
     return table.assign(share=100 * table["trainable"] / table["parameters"])
 
 
+def _module(name: str, trained: bool) -> str:
+    name = PEFT_NAMES.sub("", LAYER.sub(".*.", name))
+    if not trained:
+        return name.partition(".*")[0] + (", frozen" if ".*" in name else "")
+    return re.sub(r"\.lora_[AB]$", ", LoRA", name)
+
+
 def _count(parameter: Any) -> int:
     """Numbers in a parameter; bitsandbytes packs two 4-bit ones into a byte."""
     packed = type(parameter).__name__ == "Params4bit"
@@ -42,7 +51,7 @@ def _count(parameter: Any) -> int:
 
 def argument_table(arguments: Any) -> pd.DataFrame:
     """The arguments of a trainer that differ from the library's defaults: `argument, value, default`."""
-    defaults = {one.name: _default(one) for one in fields(arguments) if one.init and one.name not in PLACES}
+    defaults = {one.name: _default(one) for one in fields(arguments) if one.init and one.name not in LEFT_OUT}
     return table_of_differences({name: getattr(arguments, name) for name in defaults}, defaults)
 
 
@@ -70,6 +79,7 @@ def training_plan(trainer: Any) -> pd.Series:
             "steps between evaluations": round(every * steps) if every < 1 else every,
         },
         name="training",
+        dtype=object,
     )
 
 

@@ -86,12 +86,10 @@ def length_histogram(lengths: Mapping[str, np.ndarray], max_length: int | None) 
         widest = max(int(np.percentile(tokens, 99.9)), max_length or 0) + 2
         step = max(1, widest // 60)
         axis.hist(np.minimum(tokens, widest), bins=np.arange(0, widest + 2 * step, step), color=COLOURS["neutral"])
-        title = f"{task}: tokens of a pair, {np.median(tokens):.0f} at the median"
+        title = f"{task}: {np.median(tokens):.0f} tokens at the median"
         if max_length is not None:
             axis.axvline(max_length, color=COLOURS["negative"], linestyle="--", linewidth=1.5)
-            share = f"max_length {max_length}: {np.mean(tokens > max_length):.1%} of the pairs are longer"
-            axis.annotate(share, (max_length, 0.95), xycoords=("data", "axes fraction"), ha="right", va="top",
-                          xytext=(-5, 0), textcoords="offset points", fontsize=8)  # fmt: skip
+            title += f", {np.mean(tokens > max_length):.1%} over max_length {max_length}"
         axis.set(title=title, xlabel="tokens", ylabel="pairs")
     return figure
 

@@ -118,15 +118,18 @@ def fold_scores(folder: Path, valid: pd.DataFrame) -> pd.DataFrame:
 
 
 def pairs_in_scripts(table: pd.DataFrame, count: int = 4) -> pd.DataFrame:
-    """The first pair of each script that queries are written in, with a translation where one has it, at most `count`;
-    filled up with pairs of other languages where there are fewer scripts."""
-    scripts = scripts_of(table["query"]).idxmax(axis=1)
-    ordered = table.assign(script=scripts, untranslated=table["query_en"] == "").sort_values(
-        ["untranslated", "language"], kind="stable"
+    """At most `count` pairs of different languages, each in another script than those before as long as there is one.
+
+    Queries with a translation come first, then those whose tag fits what they are written in.
+    """
+    script = scripts_of(table["query"]).idxmax(axis=1)
+    mistagged = table["language"] != table.get("text_language", table["language"])
+    order = pd.DataFrame({"untranslated": table["query_en"] == "", "mistagged": mistagged}).sort_values(
+        ["mistagged", "untranslated"], kind="stable"
     )
-    chosen = ordered.drop_duplicates("script").sort_values("script", key=lambda names: names != "Latin", kind="stable")
-    others = ordered[~ordered.index.isin(chosen.index)].drop_duplicates("language")
-    return pd.concat([chosen, others]).head(count).drop(columns=["script", "untranslated"])
+    ordered = table.loc[order.index].drop_duplicates("language")
+    again = script.loc[ordered.index].duplicated()
+    return pd.concat([ordered[~again], ordered[again]]).head(count)
 
 
 def token_lengths(fitter: RelevanceModel, tables: Tables) -> dict[str, np.ndarray]:

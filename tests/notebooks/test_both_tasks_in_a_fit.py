@@ -19,6 +19,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 THINGS = np.array(["shoe", "lamp", "phone", "chair"])
 DECODER = {"device": "cpu", "max_length": 128, "total_batch_size": 8, "eval_steps": 2, "learning_rate": 3e-3}
 
+FIGURES = ["auc_by_language", "learning_curves", "score_distributions", "token_lengths"]
+
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -101,7 +103,9 @@ def test_one_model_for_both_tasks_leaves_one_history_and_scores_of_each_task(joi
 
 
 def test_the_executed_notebooks_show_their_figures(two_stage, joint):
-    assert showing("image/png", two_stage) == showing("image/png", joint) == 3
+    assert showing("image/png", two_stage) == showing("image/png", joint) == len(FIGURES) + 1  # and the live one
+    for run in (two_stage, joint):
+        assert sorted(path.stem for path in (run / "finetune" / "figures").iterdir()) == FIGURES
 
 
 def test_no_widget_leaves_an_empty_box_and_no_library_its_warnings(two_stage):

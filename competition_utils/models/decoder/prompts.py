@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from string import Formatter
 from typing import Any
 
@@ -44,6 +44,9 @@ class Prompt:
     tags: list[str] = field(default_factory=list)
     targets: dict[str, str] = field(default_factory=lambda: {"QC": "Category: {target}", "QI": "Product: {target}"})
     label_words: list[tuple[str, str]] = field(default_factory=lambda: list(LABEL_WORDS))
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name}: {value}" for name, value in asdict(self).items())
 
 
 def pieces(template: str, allowed: Sequence[str]) -> list[tuple[str, str | None]]:
@@ -230,7 +233,8 @@ class PromptWriter:
             text, ends = "".join(one for one, _ in segments), np.cumsum([len(one) for one, _ in segments])
             encoded, seen = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True), 0
             for start, end in encoded["offset_mapping"]:
-                part = segments[min(int(np.searchsorted(ends, start, side="right")), len(segments) - 1)][1]
+                letter = end - len(text[start:end].lstrip(" "))  # a token can hold the blank before its word
+                part = segments[min(int(np.searchsorted(ends, letter, side="right")), len(segments) - 1)][1]
                 rows.append((pair, text[max(start, seen) : end], part))  # a character can be several tokens
                 seen = max(seen, end)
         return pd.DataFrame(rows, columns=["pair", "token", "part"])

@@ -89,7 +89,7 @@ class PairTrainer(SFTTrainer):
     ):
         self.pair_settings, self.pair_dtype, self.loss, self.valid = settings, dtype, loss, valid
         self.score_budget = TokenBudget(settings.score_tokens)
-        self.notes = [str(fit), *([idle] if idle else [])]
+        self.fit, self.notes = fit, [str(fit), *([idle] if idle else [])]
         # TRL rounds the adapter of a 4-bit model to bfloat16: small steps, and what an earlier stage learnt, get lost.
         trained = {name: one for name, one in options["model"].named_parameters() if one.requires_grad}
         exact = {name: one.detach().float().clone() for name, one in trained.items()}

@@ -44,13 +44,13 @@ def histories(report, name):
 
 
 def test_labels_are_smoothed_and_weights_default_to_one(model, pair_maker):
-    rows = model(label_smoothing_factor=0.2).training_pairs(pair_maker(50, 0, told=True).drop(columns="weight"))
+    rows = model(label_smoothing_factor=0.2).training_rows(pair_maker(50, 0, told=True).drop(columns="weight"))
     assert np.unique(rows.labels).tolist() == pytest.approx([0.1, 0.9])
     assert rows.weights.tolist() == [1.0] * 50
 
 
 def test_a_batch_is_padded_to_its_longest_row(model, pair_maker):
-    rows = model().training_pairs(pair_maker(50, 0, told=True))
+    rows = model().training_rows(pair_maker(50, 0, told=True))
     batch = rows.__getitems__([3, 1, 4])
     assert batch["input_ids"].shape == (3, rows.tokens.lengths[[3, 1, 4]].max())
     assert batch["label"].tolist() == rows.labels[[3, 1, 4]].tolist()
