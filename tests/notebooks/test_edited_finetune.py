@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
 import pytest
+from finetune_runs import DECODER, REPOSITORY, THINGS, augmented
 from random_models import build_random_model
-from test_both_tasks_in_a_fit import DECODER, REPOSITORY, THINGS, augmented
 
 from competition_utils import paths
 from competition_utils.runs.kernel import execute
@@ -78,7 +79,7 @@ def test_a_loop_that_is_run_again_without_an_edit_fits_nothing(records):
 def test_each_edit_is_fitted_once_and_changes_the_scores(records):
     assert [records[name]["fits"] for name in EDITS] == [0, 1, 2, 3]
     scores = [records[name]["scores"] for name in EDITS]
-    assert all(before != after for before, after in zip(scores, scores[1:], strict=False))
+    assert all(before != after for before, after in pairwise(scores))
 
 
 def test_the_rank_is_that_of_the_saved_adapter(records):

@@ -217,7 +217,7 @@ def opened(models):
 
 
 def test_the_trial_step_recomputes_activations_as_training_does_and_leaves_the_layers_as_they_were(opened):
-    fitter, network, rows = opened()
+    _, network, rows = opened()
     network.eval()
     calls, layers = [], load.base_of(network).model.layers
     load.set_checkpointing(network, True)
