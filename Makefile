@@ -1,10 +1,11 @@
 # make run    set up if need be, then the main job on the built-in sample; a second `make run` goes on where it ended
 # make test   all tests          make lint   ruff          make lab   JupyterLab on the notebooks
+# make soak   tests over generated input with thirty times the examples, and those that take minutes
 # make gpu-check   on a CUDA machine: its tests and benchmarks, figures into gpu_check.json
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: run test lint lab gpu-check
+.PHONY: run test soak lint lab gpu-check
 .DEFAULT_GOAL := run
 
 run: $(INSTALLED)
@@ -13,6 +14,9 @@ run: $(INSTALLED)
 # By file, so that a run which many tests of a file look at is made once.
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
+
+soak: $(INSTALLED)
+	FUZZ=30 OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 -m "soak or fuzz" --timeout 3000
 
 lint: $(INSTALLED)
 	.venv/bin/ruff check .

@@ -4,7 +4,7 @@
     python benchmarks/answers.py encoder_cpu-original encoder_cpu-translated --answers ../shared/data/taxobench
 
 The answers are `test_QC_answers.csv` (or `.txt.gz`) with the columns id, label. Nothing of them reaches a fit or a
-threshold. Beside each run stand the linear yardstick of the same run (its threshold from the same validation rows)
+threshold. Beside each run stand the linear baseline of the same run (its threshold from the same validation rows)
 and "everything relevant". A run's interval is a 95% bootstrap interval, resampled by query. Of several runs
 each is also held against the first on the same rows: the difference of their F1, with a paired interval.
 """
@@ -71,15 +71,15 @@ def differences(tables: dict[str, pd.DataFrame]) -> dict[str, dict[str, dict[str
 def show_differences(first: str, task: str, found: dict[str, dict[str, dict[str, float]]]) -> None:
     print(f"\n{task}: F1 against {first} on the same test rows, in points")
     for run, parts in found.items():
-        told = [
+        columns = [
             f"{part} {entry['difference']:+.2f} [{entry['interval'][0]:+.2f}, {entry['interval'][1]:+.2f}]"
             for part, entry in parts.items()
         ]
-        print(f"{run:<36}" + "   ".join(told))
+        print(f"{run:<36}" + "   ".join(columns))
 
 
 def figures(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """F1 and AUC of the run, of the yardstick and of "everything relevant", by part of the rows."""
+    """F1 and AUC of the run, of the baseline and of "everything relevant", by part of the rows."""
     parts = {"all": table, "seen": table[table["seen"]], "unseen": table[~table["seen"]]}
     return {name: _figures(rows) for name, rows in parts.items() if len(rows)}
 

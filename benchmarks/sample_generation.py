@@ -23,7 +23,7 @@ RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux
 
 
 def measure(rows: int) -> dict[str, float]:
-    """Write one sample and tell `rows` (of all files), `seconds`, `rows_per_second`, `peak_mib`."""
+    """Write one sample and give `rows` (of all files), `seconds`, `rows_per_second`, `peak_mib`."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         files = make_sample(Path(folder) / "sample", rows=rows)["files"]

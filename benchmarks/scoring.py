@@ -61,9 +61,9 @@ def model_folder(folder: Path) -> Path:
 
 
 def _minilm() -> str:
-    from competition_utils.models.encoder.model import MINILM, model_source
+    from competition_utils.models.pretrained import resolve
 
-    return model_source(MINILM)
+    return resolve("minilm")
 
 
 def ours(folder: Path, table: pd.DataFrame, dtype: str):
@@ -263,16 +263,16 @@ def _timed(function, given: tuple, seconds: list[float]):
 
 def score_a_file(source: Path) -> None:
     """Twice: the second time every score comes from the cache."""
-    from competition_utils.runs import score_file as room
+    from competition_utils.runs import score_file as module
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "model").mkdir()
-        room.project_root, room.load_model = lambda: folder, lambda *_: AtOnce()
-        look_up, seconds = room.score_cached, []
-        room.score_cached = lambda *given: _timed(look_up, given, seconds)
+        module.project_root, module.load_model = lambda: folder, lambda *_: AtOnce()
+        look_up, seconds = module.score_cached, []
+        module.score_cached = lambda *given: _timed(look_up, given, seconds)
         first, again = (
-            room.score_file(folder / "model", source, folder / "scores.parquet", task="QI") for _ in range(2)
+            module.score_file(folder / "model", source, folder / "scores.parquet", task="QI") for _ in range(2)
         )
     rates = [first.rows / first.seconds, again.rows / again.seconds, again.rows / seconds[1]]
     scored, cached, looked_up = (f"{rate:,.0f}" for rate in rates)

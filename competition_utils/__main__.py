@@ -1,8 +1,21 @@
 """`python -m competition_utils SUBCOMMAND …`"""
 
+import os
+import signal
 import sys
+from types import FrameType
 
-from competition_utils.cli.main import main
+INTERRUPTED = 130
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End at once: while packages are imported nothing has begun, and an interrupted import prints a traceback."""
+    os._exit(INTERRUPTED)
+
 
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, as under nohup
+        signal.signal(signal.SIGINT, _leave)
+    from competition_utils.cli.main import main
+
     sys.exit(main())

@@ -8,20 +8,47 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class UserError(Exception):
     """Something the user gave is wrong; the command line prints the text and exits with status 2."""
 
 
-# What a system says of a file or folder that is not as the user thinks: no permission, a folder for a file, …
+class DamagedFile(UserError):
+    """A file of a run, a model or a cache that cannot be read as what it should be."""
+
+    def __init__(self, path: Path | str, expected: str, found: str, todo: str):
+        super().__init__(f"{path}: expected {expected}, found: {printable(found)}. {todo}")
+
+
+class DiskFull(UserError):
+    """A file could not be written because its disk is full. `free` and `written` are bytes."""
+
+    def __init__(self, folder: Path, free: int, name: str, written: int):
+        more = f", more than the {written:,} bytes that fitted" if written else ""
+        super().__init__(
+            f"{folder}: expected space for {name}{more}; found the disk full, {free:,} bytes are free. "
+            "Nothing half-written is left. Make space; --resume continues a run where it ended."
+        )
+
+
+def printable(text: str) -> str:
+    """A text as a terminal may show it: control, bidirectional and invisible characters are escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+# What a system reports of a file or folder that is not as the user expects: no permission, a folder for a file, …
 NO_USABLE_FILE = (PermissionError, IsADirectoryError, NotADirectoryError, FileNotFoundError, FileExistsError)
 
 
 def unusable_file(error: OSError) -> UserError | None:
-    """A file or folder that cannot be read or written, in words for its user; None for any other trouble."""
+    """A file or folder that cannot be read or written, as an error for the user; None for any other error."""
     if error.errno == errno.ENOSPC:
-        return UserError("expected room on the disk, found it full. Make room; --resume goes on where a run ended.")
+        where = os.fsdecode(error.filename) if error.filename else "the disk"
+        return UserError(f"{where}: expected free space, found the disk full. Make space; --resume continues a run.")
     if error.filename is None and not isinstance(error, NO_USABLE_FILE):
         return None
     name = error.filename2 or error.filename  # of a renaming the second is the one that the user named
@@ -40,7 +67,7 @@ class Fault:
 
 
 class DataError(UserError):
-    """Faults of one or more inputs, told together: counts by kind, and the first five places of each."""
+    """Faults of one or more inputs, reported together: counts by kind, and the first five places of each."""
 
     SHOWN = 5
 
@@ -55,7 +82,7 @@ class DataError(UserError):
         lines = []
         for kind, faults in by_kind.items():
             lines.append(f"  {kind}: {len(faults):,}")
-            lines += [f"    {fault.where}: {fault.found}" for fault in faults[: self.SHOWN]]
+            lines += [f"    {printable(fault.where)}: {printable(fault.found)}" for fault in faults[: self.SHOWN]]
             if len(faults) > self.SHOWN:
                 lines.append(f"    … and {len(faults) - self.SHOWN:,} more")
         return lines

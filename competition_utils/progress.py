@@ -1,4 +1,4 @@
-"""The one progress bar: rate and time left, in terminals, notebooks and logs alike."""
+"""The one progress bar: rate and time left, in terminals, notebooks and logs."""
 
 from __future__ import annotations
 

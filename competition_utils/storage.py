@@ -1,30 +1,53 @@
-"""Files that appear whole or not at all, and the hashes that name their content."""
+"""Atomic writes, reads that name damage, and the hashes that identify a file's content."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+
+from competition_utils.errors import DamagedFile, DiskFull
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_TODO = "Delete it and run what wrote it again."
 
 
 @contextmanager
 def atomic_write(path: Path | str) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it takes the place of `path` only when the block ends well."""
+    """Give a path beside `path` to write to; it replaces `path` only when the block ends without an error.
+
+    Raises DiskFull, with the folder and the free space, where the disk is full.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         beside.replace(path)
+    except Exception as error:  # writers in C++ and Rust have errors of their own
+        if getattr(error, "errno", None) in _NO_SPACE or "No space left on device" in str(error):
+            raise _disk_full(path, beside) from error
+        raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _disk_full(path: Path, beside: Path) -> DiskFull:
+    """The error for a write of `path` that ran out of space; frees what `beside` took."""
+    written = beside.stat().st_size if beside.exists() else 0
+    beside.unlink(missing_ok=True)
+    folder = next(folder for folder in path.parents if folder.exists())
+    return DiskFull(folder, shutil.disk_usage(folder).free, path.name, written)
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -48,14 +71,36 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
 
 
-def read_json(path: Path | str) -> Any:
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+def read_json(path: Path | str, need: Sequence[str] = ()) -> Any:
+    """Read a JSON file; with `need`, an object that has these keys. Raises DamagedFile for anything else."""
+    try:
+        value = json.loads(Path(path).read_bytes())
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested too deep
+        raise DamagedFile(path, "a JSON file", str(error), _TODO) from None
+    lacking = [key for key in need if not isinstance(value, dict) or key not in value]
+    if lacking:
+        raise DamagedFile(path, f"an object with {', '.join(need)}", f"no {', '.join(lacking)}", _TODO)
+    return value
 
 
 def write_parquet(path: Path | str, table: pd.DataFrame) -> None:
-    """Write a table without its index, whole or not at all."""
+    """Write a table without its index, whole or not at all, with checksums that `read_parquet` verifies."""
     with atomic_write(path) as beside:
-        table.to_parquet(beside, index=False)
+        table.to_parquet(beside, index=False, write_page_checksum=True)
+
+
+def read_parquet(path: Path | str, need: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a parquet file that has the columns `need`. Raises DamagedFile for anything else, and for changed bytes."""
+    with Path(path).open("rb") as stream:  # a missing file or a folder is an OSError with its name
+        try:
+            table = pd.read_parquet(stream, page_checksum_verification=True)
+        except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
+            first_line = str(error).partition("\n")[0]
+            raise DamagedFile(path, "a parquet file", first_line, _TODO) from None
+    lacking = [name for name in need if name not in table]
+    if lacking:
+        raise DamagedFile(path, f"the columns {', '.join(need)}", f"no {', '.join(lacking)}", _TODO)
+    return table
 
 
 def hash_file(path: Path | str) -> str:

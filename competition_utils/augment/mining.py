@@ -90,7 +90,7 @@ class Miner:
         if len(places) > self._limits.pool:
             kept = np.sort(rng.choice(len(places), self._limits.pool, replace=False, p=count / count.sum()))
             places, count = places[kept], count[kept]
-        vectors = embed(self._known.targets[places].to_series(), self._tools.embedding_model)
+        vectors = embed(self._known.targets[places].to_series(), self._tools.embedding_model, kind="document")
         return _Pool(places, count / count.sum(), vectors)
 
     def _queries(self, seekers: pd.DataFrame, offered: pd.DataFrame, pool: _Pool) -> _Queries:

@@ -85,8 +85,10 @@ def _swap(
     lines = np.arange(len(rows))
     found = fits[lines, pick]
     swapped = rows[found].assign(target=pd.array(known.targets[targets[lines, pick][found]], dtype="str"))
-    own = np.einsum("nd,nd->n", queries[found], embed(rows.loc[found, "target"], tools.embedding_model))
-    new = np.einsum("nd,nd->n", queries[found], embed(swapped["target"], tools.embedding_model))
+    own, new = (
+        np.einsum("nd,nd->n", queries[found], embed(targets, tools.embedding_model, kind="document"))
+        for targets in (rows.loc[found, "target"], swapped["target"])
+    )
     swapped["gate"] = [f"close query, {value:.2f} below its own target" for value in own - new]
     return swapped[own - new >= settings.margin]
 

@@ -44,7 +44,7 @@ def _changes(before: Augmented, after: Augmented) -> dict[str, float]:
     }
 
 
-def gates_on_english(results: Results, gates: Mapping[str, Gate], rows: int = 300, seed: int = 0) -> pd.DataFrame:
+def gates_on_english(results: Results, gates: Mapping[str, Gate], rows: int = 100, seed: int = 0) -> pd.DataFrame:
     """What each gate looks for, and the share of English translations of train that it would reject, by language.
 
     Up to `rows` different translations of each language are tried. The columns are `rejects` (the first line of the

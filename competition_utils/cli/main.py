@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import pkgutil
 import signal
 import sys
@@ -56,10 +57,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand. The exit status: 0 well, 1 a check or a stage failed, 2 wrong input, 130 stopped."""
-    signal.signal(signal.SIGTERM, _stop)
+    """Run a subcommand. The exit status: 0 success, 1 a check or a stage failed, 2 wrong input, 130 stopped."""
     warnings.formatwarning = _plain_warning
     args = build_parser().parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file name may hold bytes that are no text
+            stream.reconfigure(errors="backslashreplace")
     try:
         return args.run(args)
     except UserError as error:
@@ -72,8 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # the reader of a pipe left, as in `… | head`
         return 0
     except OSError as error:
-        if told := unusable_file(error):
-            print(told, file=sys.stderr)
+        if unusable := unusable_file(error):
+            print(unusable, file=sys.stderr)
             return WRONG_INPUT
         raise
 

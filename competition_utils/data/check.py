@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,10 +18,10 @@ import pyarrow.parquet
 
 from competition_utils.data.files import FileReport, find_lexicon, inspect_file
 from competition_utils.data.parsing import SUFFIXES
-from competition_utils.errors import DataError, Fault, UserError
+from competition_utils.errors import DataError, Fault, UserError, printable
 from competition_utils.tasks import SPLITS, TASKS, Task
 
-HEAD = 1 << 20  # bytes of a file that are looked at to see what it holds
+HEAD = 1 << 24  # bytes of a file that are looked at to see what it holds; a single text may take a million
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def check_folder(folder: Path | str) -> FolderReport:
     ignored = {}
     for path in sorted(path for path in folder.iterdir() if path.is_file() and path not in tasks):
         if path.name.removesuffix(".gz") in {found.name for found in tasks}:
-            ignored[path.name] = "its unzipped twin is read instead"
+            ignored[path.name] = "the file without .gz is read instead"
         elif path == find_lexicon(folder):
             ignored[path.name] = "the lexicon, which translation reads"
         else:
@@ -138,11 +139,14 @@ def fields_of(path: Path) -> list[str]:
         if ".parquet" in path.suffixes:
             try:
                 return pyarrow.parquet.read_schema(stream).names
-            except (pa.ArrowException, OSError):
+            except (pa.ArrowException, OSError, ValueError):
                 return []
         lines = _head(stream).splitlines()
     if ".csv" in path.suffixes:
-        return next(csv.reader(io.StringIO(lines[0].decode("utf-8-sig", "replace"))), []) if lines else []
+        try:
+            return next(csv.reader(io.StringIO(lines[0].decode("utf-8-sig", "replace"))), []) if lines else []
+        except csv.Error:  # a cell longer than the module's limit, in no header of ours
+            return []
     return next(_json_fields(lines), [])
 
 
@@ -157,12 +161,13 @@ def _json_fields(lines: list[bytes]) -> Iterator[list[str]]:
 
 
 def _head(stream: BinaryIO) -> bytes:
-    zipped = stream.read(2) == b"\x1f\x8b"
-    stream.seek(0)
-    try:
-        return (gzip.GzipFile(fileobj=stream) if zipped else stream).read(HEAD)
-    except (EOFError, OSError):
-        return b""
+    """The first bytes of a file, unpacked as far as a cut gzip file allows."""
+    data = stream.read(HEAD)
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    with suppress(zlib.error):
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(data, HEAD)
+    return b""
 
 
 # ------------------------------------------------------------------------------------------ as text
@@ -178,9 +183,9 @@ def _parts(report: FolderReport) -> Iterator[str]:
     yield pd.DataFrame([_figures(file) for file in report.files]).to_string(index=False)
     languages = pd.DataFrame({file.name: _languages(file) for file in report.files}).fillna("").sort_index()
     yield "Rows and positive rate by language\n" + languages.rename_axis(None).to_string()
-    notes = [f"  {file.name}: {note}" for file in report.files for note in file.notes]
+    notes = [f"  {printable(file.name)}: {note}" for file in report.files for note in file.notes]
     notes += [f"  {name}: not there" for name in report.absent]
-    notes += [f"  {name}: ignored ({why})" for name, why in report.ignored.items()]
+    notes += [f"  {printable(name)}: ignored ({why})" for name, why in report.ignored.items()]
     yield "\n".join(["Notes", *notes]) if notes else ""
     if report.faults:
         todo = "Correct the places named; a run stops at them unless it allows their kind."
@@ -199,9 +204,9 @@ def _figures(file: FileSummary) -> dict[str, str]:
         "conflicts": file.conflicts,
         "faults": len(file.faults),
     }
-    told = {name: f"{count:,}" for name, count in counts.items()}
+    texts = {name: f"{count:,}" for name, count in counts.items()}
     rate = f"{file.positive_rate:.3f}" if file.labelled else "–"
-    return {"file": file.name, "task": file.task, "rows": told.pop("rows"), "positive": rate, **told}
+    return {"file": printable(file.name), "task": file.task, "rows": texts.pop("rows"), "positive": rate, **texts}
 
 
 def _languages(file: FileSummary) -> pd.Series:

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from competition_utils.data.columns import over_unique
+from competition_utils.data.columns import over_unique, text_array
 from competition_utils.errors import UserError
 from competition_utils.tasks import QC, Task
 
@@ -29,7 +29,7 @@ class Rule:
     """One named change. `apply` works on a string array of different texts; `fields` are cleaned by it."""
 
     name: str
-    says: str
+    description: str
     apply: Callable[[pa.Array], pa.Array]
     fields: tuple[str, ...] = ("query", "target")
 
@@ -158,7 +158,7 @@ def clean_table(table: pd.DataFrame, task: Task, rules: Iterable[str] = ("all",)
     """The table with `query` and `target` added, and what each rule did.
 
     `query` and `target` are `origin_query` and `origin_target` after the rules, "" for a null target; the
-    originals stay as they are. The counts have a row for each rule × field: `rule, says, field, rows, texts`
+    originals stay as they are. The counts have a row for each rule × field: `rule, description, field, rows, texts`
     (rows and different texts that the rule changed). Cleaning what is clean changes nothing. A text never
     becomes empty: a rule that would leave nothing of it (a query of quotes only) leaves it alone.
     """
@@ -168,7 +168,7 @@ def clean_table(table: pd.DataFrame, task: Task, rules: Iterable[str] = ("all",)
         for_field = [rule for rule in chosen if _is_for(rule, field, task)]
         cleaned[field], counted = _clean_column(table[origin], for_field)
         counts.append(counted.assign(field=field))
-    columns = ["rule", "says", "field", "rows", "texts"]
+    columns = ["rule", "description", "field", "rows", "texts"]
     return table.assign(**cleaned), pd.concat(counts, ignore_index=True)[columns]
 
 
@@ -180,7 +180,7 @@ def _is_for(rule: Rule, field: str, task: Task) -> bool:
 def _clean_column(column: pd.Series, rules: list[Rule]) -> tuple[pd.Series, pd.DataFrame]:
     codes, unique = pd.factorize(column.fillna(""))
     rows_of = np.bincount(codes, minlength=len(unique))
-    texts = pa.array(unique, pa.large_string())
+    texts = text_array(unique)
     touched = {rule.name: np.zeros(len(texts), dtype=bool) for rule in rules}
     plain = pc.match_substring_regex(texts, _PLAIN_TEXT).to_numpy(zero_copy_only=False)
     open_texts = np.flatnonzero(~plain)
@@ -200,13 +200,13 @@ def _clean_column(column: pd.Series, rules: list[Rule]) -> tuple[pd.Series, pd.D
     counted = [
         {
             "rule": r.name,
-            "says": r.says,
+            "description": r.description,
             "rows": int(rows_of[touched[r.name]].sum()),
             "texts": touched[r.name].sum(),
         }
         for r in rules
     ]
-    return cleaned, pd.DataFrame(counted, columns=["rule", "says", "rows", "texts"])
+    return cleaned, pd.DataFrame(counted, columns=["rule", "description", "rows", "texts"])
 
 
 def _apply(rule: Rule, texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
@@ -243,7 +243,7 @@ def split_levels(paths: pd.Series) -> pd.Series:
     levels with "," gives the path again.
     """
     codes, unique = pd.factorize(paths)
-    split = pc.split_pattern(_hide_inner_commas(pa.array(unique, pa.large_string())), ",")
+    split = pc.split_pattern(_hide_inner_commas(text_array(unique)), ",")
     levels = np.empty(len(unique), dtype=object)
     for place, names in enumerate(split.to_pylist()):
         levels[place] = tuple(name.replace(_INNER_COMMA, ",") for name in names) if names != [""] else ()

@@ -10,10 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
+def text_array(texts: object) -> pa.Array:
+    """Texts as one large_string array; of a column of no rows, pyarrow itself would make a ChunkedArray."""
+    array = pa.array(texts, pa.large_string())
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
 def over_unique(texts: pd.Series, change: Callable[[pa.Array], pa.Array]) -> pd.Series:
     """Apply `change` (large_string array → array of the same length) to the different texts of a column."""
     codes, unique = pd.factorize(texts)
-    changed = change(pa.array(unique, pa.large_string()))
+    changed = change(text_array(unique))
     return pd.Series(changed.to_pandas().array.take(codes), index=texts.index)
 
 

@@ -1,4 +1,4 @@
-"""Rows that say the same thing twice, or two things at once: found, shown, and resolved by a stated rule.
+"""Duplicate rows and rows with contradicting labels: found, shown, and resolved by a stated rule.
 
 A pair is a query with a target. An exact duplicate is a pair that occurs again with the same label; a
 conflict is a pair that occurs with both labels. Near-duplicate queries differ in case, accents, blanks or
@@ -25,8 +25,8 @@ _PLAIN_LETTERS = {"ß": "ss", "đ": "d", "ł": "l", "ø": "o", "ı": "i", "æ": 
 
 def _fold_letters(texts: pa.Array) -> pa.Array:
     texts = pc.utf8_lower(pc.utf8_normalize(texts, "NFKD"))
-    # Latin and Greek accents only: Thai vowels and the marks of kana are combining marks that tell words
-    # apart.
+    # Latin and Greek accents only: Thai vowels and the marks of kana are combining marks that distinguish
+    # words.
     texts = pc.replace_substring_regex(texts, r"[\x{300}-\x{36f}]+", "")
     for letter, plain in _PLAIN_LETTERS.items():
         texts = pc.replace_substring(texts, letter, plain)
@@ -131,20 +131,20 @@ def resolve(table: pd.DataFrame, rule: str = "majority") -> tuple[pd.DataFrame, 
     """The table without later exact duplicates and with conflicts resolved, and the count of what went.
 
     `rule` is a name of CONFLICT_RULES. The vote counts all rows, exact duplicates too. The report has the
-    columns `reason, rows, says`; rows before minus all its rows is rows after.
+    columns `reason, rows, description`; rows before minus all its rows is rows after.
     """
     if rule not in CONFLICT_RULES:
         raise UserError(f"conflict rule: expected one of {', '.join(CONFLICT_RULES)}, found {rule!r}.")
-    says, choose = CONFLICT_RULES[rule]
+    description, choose = CONFLICT_RULES[rule]
     lost = choose(table, _pair_statistics(table))
     repeated = exact_duplicates(table).to_numpy() & ~lost
     report = pd.DataFrame(
         [
-            {"reason": f"label conflict ({rule})", "rows": int(lost.sum()), "says": says},
+            {"reason": f"label conflict ({rule})", "rows": int(lost.sum()), "description": description},
             {
                 "reason": "exact duplicate",
                 "rows": int(repeated.sum()),
-                "says": "the first row of its kind stays",
+                "description": "the first row of its kind stays",
             },
         ]
     )

@@ -14,26 +14,28 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from competition_utils.data.parsing import SUFFIXES, Missing, read_rows
+from competition_utils.data.parsing import SUFFIXES, Missing, cut, read_rows
 from competition_utils.data.validation import ROW_FAULTS, Batch, check_rows, join_batches
 from competition_utils.errors import DataError, Fault, UserError
 from competition_utils.storage import atomic_write, write_parquet
 from competition_utils.tasks import SPLITS, Task, plain_or_zipped
 
 LONG_TEXT = 10_000  # characters; the competition's titles end at a few hundred
-TODO = "Correct the places named, or allow a kind of fault by its name: its rows are then left out, and told."
+TODO = "Correct the places named, or allow a kind of fault by its name: its rows are then left out, and reported."
 SHOWN = 5  # places a note names
 COLUMNS = ("id", "task", "language", "origin_query", "origin_target", "label")
+EXTRA_PREFIX = "extra_"  # of the columns for fields that are not the task's, so that none can collide with ours
+MOST_EXTRAS = 100
 
 
 class DataWarning(UserWarning):
-    """Something in a file that was accepted, but that its reader should know."""
+    """Something in a file that was accepted, but that the user should know."""
 
 
 @dataclass(frozen=True)
 class FileReport:
     """What is in a file: `table` has the rows without a fault (columns as in `read_table`), `rows` counts all
-    that could be told apart, `notes` are sentences on what was accepted though it is not as expected."""
+    rows that could be separated, `notes` are sentences on what was accepted though it is not as expected."""
 
     path: Path
     task: Task
@@ -45,9 +47,12 @@ class FileReport:
     def accept(self, allow: Collection[str] = ()) -> pd.DataFrame:
         """The table, if there is no fault or only faults of the kinds in `allow` (names from `ROW_FAULTS`).
 
-        Notes, and what was left out, are told as one DataWarning. Raises DataError with all faults otherwise.
+        Notes, and what was left out, are reported as one DataWarning. Raises DataError with all faults otherwise,
+        and where no row is left.
         """
         raise_faults([self], allow)
+        if self.table.empty:
+            raise DataError(f"{self.path}: expected rows without a fault, found none", list(self.faults), TODO)
         left_out = pd.Series([fault.kind for fault in self.faults], dtype="str").value_counts()
         notes = [f"left out as allowed: {count:,} × {kind}" for kind, count in left_out.items()] + list(self.notes)
         if notes:
@@ -86,12 +91,12 @@ def read_table(
     -------
     DataFrame with `id` int64, `task`, `language`, `origin_query`, `origin_target` (NaN where the title is
     null), texts exactly as in the file, `label` Int8 (absent if no row has one), then further fields of the
-    file. In file order, with a RangeIndex.
+    file as `extra_NAME`. In file order, with a RangeIndex.
 
     Raises
     ------
     DataError
-        With all faults of the file together. What was accepted but is worth telling comes as a DataWarning.
+        With all faults of the file together. What was accepted though it is not as expected comes as a DataWarning.
     """
     need_label = split == "train" if need_label is None else need_label
     return inspect_file(path, task, need_label=need_label).accept(allow)
@@ -106,8 +111,8 @@ def inspect_file(path: Path | str, task: Task, *, need_label: bool = False) -> F
         return FileReport(path, task, pd.DataFrame(columns=list(COLUMNS)), 0, (_no_file(path, error),), ())
     batch = join_batches([check_rows(rows, task, path.name) for rows in read_rows(data, path.name, task)])
     table = batch.table.to_pandas(types_mapper={pa.int8(): pd.Int8Dtype()}.get)
-    extras = {name if name not in COLUMNS else f"{name} (extra)": values for name, values in batch.extras.items()}
-    table = table.assign(**{name: _plain_column(values) for name, values in extras.items()})
+    extras = {f"{EXTRA_PREFIX}{name}": _plain_column(batch.extras[name]) for name in list(batch.extras)[:MOST_EXTRAS]}
+    table = pd.concat([table, pd.DataFrame(extras, index=table.index)], axis=1)
     faults = _faults_across_rows(_all_rows(batch), path.name, need_label)
     if not (batch.rows or batch.faults):
         faults = [(-1, Fault("empty file", str(path), "not one row"))]
@@ -161,10 +166,10 @@ def _duplicate_ids(rows: pd.DataFrame, name: str) -> list[tuple[int, Fault]]:
     again = rows["id"].duplicated()
     if not again.any():
         return []
-    told = rows.assign(first=rows.groupby("id")["place"].transform("first"))[again]
+    repeated = rows.assign(first=rows.groupby("id")["place"].transform("first"))[again]
     return [
         (each.row, Fault("duplicate id", f"{name}:{each.place}", f"id {each.id}, first on line {each.first}"))
-        for each in told.itertuples()
+        for each in repeated.itertuples()
     ]
 
 
@@ -192,7 +197,10 @@ def _notes(table: pd.DataFrame, batch: Batch, places: np.ndarray, task: Task) ->
     if batch.ids_as_text:
         notes.append(f"ids given as text (read as numbers): {batch.ids_as_text:,}")
     if batch.extras:
-        notes.append(f"further fields (kept): {', '.join(batch.extras)}")
+        names = [cut(name) for name in batch.extras]
+        notes.append(f"further fields (kept as {EXTRA_PREFIX}NAME): {', '.join(names[:MOST_EXTRAS])}")
+        if left_out := names[MOST_EXTRAS:]:
+            notes.append(f"further fields beyond {MOST_EXTRAS} (left out): {len(left_out):,}, {left_out[0]} first")
     for language in sorted(set(table["language"].drop_duplicates()) - set(task.languages)):
         notes += note(
             table["language"] == language,

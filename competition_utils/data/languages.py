@@ -1,6 +1,4 @@
-"""The competition's languages: codes, names, scripts, reading direction; and whether a tag fits its text.
-
-The official files write Vietnamese as `vn` (ISO 639-1 says `vi`); every other code is the ISO one.
+"""The language that a text is written in, and whether its tag fits.
 
 Detection combines three kinds of evidence and one prior. The script decides what it can (kana, hangul, Thai,
 Arabic, Cyrillic). Between languages in Latin letters, the table's own words speak first (`word_evidence`),
@@ -11,7 +9,7 @@ evidence to call a tag wrong.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -20,45 +18,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from competition_utils.data.columns import text_array
 from competition_utils.data.lexicon import load_lexicon
 from competition_utils.data.word_evidence import word_evidence
+from competition_utils.errors import DamagedFile
 from competition_utils.progress import progress
-from competition_utils.storage import write_parquet
+from competition_utils.storage import read_parquet, write_parquet
+from competition_utils.tasks import LANGUAGES, LATIN
 
-
-@dataclass(frozen=True)
-class Language:
-    """One language: `code` as in the files, `iso` as in ISO 639-1, `scripts` as named in SCRIPTS."""
-
-    code: str
-    name: str
-    native_name: str
-    scripts: tuple[str, ...]
-    iso: str
-    direction: str = "ltr"
-
-
-_LATIN = ("latin",)
-LANGUAGES: dict[str, Language] = {
-    language.code: language
-    for language in (
-        Language("en", "English", "English", _LATIN, "en"),
-        Language("es", "Spanish", "español", _LATIN, "es"),
-        Language("fr", "French", "français", _LATIN, "fr"),
-        Language("ja", "Japanese", "日本語", ("kana", "han"), "ja"),
-        Language("ko", "Korean", "한국어", ("hangul",), "ko"),
-        Language("pt", "Portuguese", "português", _LATIN, "pt"),
-        Language("th", "Thai", "ไทย", ("thai",), "th"),
-        Language("ar", "Arabic", "العربية", ("arabic",), "ar", direction="rtl"),
-        Language("de", "German", "Deutsch", _LATIN, "de"),
-        Language("it", "Italian", "italiano", _LATIN, "it"),
-        Language("pl", "Polish", "polski", _LATIN, "pl"),
-        Language("id", "Indonesian", "Bahasa Indonesia", _LATIN, "id"),
-        Language("vn", "Vietnamese", "Tiếng Việt", _LATIN, "vi"),
-        Language("tr", "Turkish", "Türkçe", _LATIN, "tr"),
-        Language("ru", "Russian", "русский", ("cyrillic",), "ru"),
-    )
-}
 UNDETERMINED = "und"
 
 SCRIPTS: dict[str, str] = {
@@ -78,27 +45,27 @@ _LANGUAGE_OF_SCRIPT = {
     "arabic": "ar",
     "cyrillic": "ru",
 }
-_LATIN_CODES = [language.code for language in LANGUAGES.values() if language.scripts == _LATIN]
+_LATIN_CODES = [language.code for language in LANGUAGES.values() if language.scripts == LATIN]
 
 # The weights were chosen on taxobench dev, whose true languages are known; see docs/LOG.md.
 _LINGUA_WEIGHT = 1.5
 _WORD_WEIGHT = 0.5
 _TAG_TRUST = 0.95
-_ENGLISH_TAG_TRUST = 0.86  # COMPETITION.md: about 14% of the rows tagged en hold another language
+_ENGLISH_TAG_TRUST = 0.86  # about 14% of the rows tagged en hold another language
 _BRAND_UNLESS = 0.9  # Latin letters under a tag of another script are a brand, unless a language is that sure
 _WORDS_DECIDE = np.log(100.0)  # odds of the best language against the next; lingua is not asked beyond
 _VERSION = 3  # a part of the cache's key: raise it when the evidence changes
 
 
 def language_name(code: str) -> str:
-    """English name of a language code; a code that nobody knows stands for itself."""
+    """English name of a language code; an unknown code stands for itself."""
     return LANGUAGES[code].name if code in LANGUAGES else code
 
 
 def scripts_of(texts: pd.Series) -> pd.DataFrame:
     """Letters of each script in each text: int columns as in SCRIPTS, the index of `texts`."""
     codes, unique = pd.factorize(texts)
-    counts = _count_scripts(pa.array(unique, pa.large_string()))
+    counts = _count_scripts(text_array(unique))
     return pd.DataFrame(counts[codes], columns=list(SCRIPTS), index=texts.index)
 
 
@@ -120,26 +87,34 @@ def detect(
     (0–1, the probability of that language; 0 for "und"), with the index of `texts`. With `tags`, the words of
     the other texts under each tag are evidence; with `tag_prior` the row's own tag counts too, which answers
     "does the tag fit the text?". Give all splits of a task at once: more words make better evidence. Results
-    are kept in `cache_dir` under the hash of what they were made from.
+    are cached in `cache_dir` under the hash of what they were made from.
     """
     tag_column = pd.Series("", index=texts.index, dtype="str") if tags is None else tags
     pairs = pd.DataFrame({"text": texts.array, "tag": tag_column.array})
     different = pairs.drop_duplicates().sort_values(["text", "tag"], ignore_index=True)
-    kept = Path(cache_dir) / f"languages_{_content_hash(different, tag_prior)}.parquet" if cache_dir else None
-    if kept is not None and kept.is_file():
-        found = pd.read_parquet(kept)
-    else:
+    cached = Path(cache_dir) / f"languages_{_content_hash(different, tag_prior)}.parquet" if cache_dir else None
+    found = None if cached is None else _read_cached(cached)
+    if found is None:
         found = _detect_different(different, tag_prior=tag_prior)
-        if kept is not None:
-            write_parquet(kept, found)
+        if cached is not None:
+            write_parquet(cached, found)
     result = pairs.merge(different.join(found), on=["text", "tag"], how="left", validate="many_to_one")
     return result[["text_language", "language_confidence"]].set_index(texts.index)
+
+
+def _read_cached(path: Path) -> pd.DataFrame | None:
+    """An earlier result; None where there is none, or (with a warning) where its file is damaged."""
+    try:
+        return read_parquet(path, need=["text_language", "language_confidence"]) if path.is_file() else None
+    except DamagedFile as error:
+        warnings.warn(f"language detection runs again: {error}", stacklevel=3)
+        return None
 
 
 def mis_tagged(table: pd.DataFrame) -> pd.Series:
     """bool: the text is more likely than not in another language than `language` says.
 
-    "und" and tags that nobody knows are not called wrong.
+    "und" and unknown tags are never mis-tagged.
     """
     sure = (table["language_confidence"] > 0.5) & (table["text_language"] != UNDETERMINED)
     return sure & (table["text_language"] != table["language"]) & table["language"].isin(list(LANGUAGES))
@@ -155,7 +130,7 @@ def _content_hash(pairs: pd.DataFrame, tag_prior: bool) -> str:
 def _detect_different(pairs: pd.DataFrame, *, tag_prior: bool) -> pd.DataFrame:
     """`text_language, language_confidence` of different pairs of `text, tag`."""
     place, unique = pd.factorize(pairs["text"])
-    texts = pa.array(unique, pa.large_string())
+    texts = text_array(unique)
     tagged = np.zeros((len(unique), len(LANGUAGES)))
     tag_code = pd.Index(list(LANGUAGES)).get_indexer(pairs["tag"])
     tagged[place[tag_code >= 0], tag_code[tag_code >= 0]] = 1
@@ -214,7 +189,7 @@ def _lexicon_texts() -> tuple[pa.Array, np.ndarray]:
     english = pd.DataFrame({"text": pairs.loc[pairs["source_lang"] == "en", "source_text"].unique(), "tag": "en"})
     phrases = pd.concat([foreign, english])
     tagged = phrases["tag"].to_numpy()[:, None] == np.array(list(LANGUAGES))[None, :]
-    return pa.array(phrases["text"].to_numpy(object), pa.large_string()), tagged.astype(np.float64)
+    return text_array(phrases["text"]), tagged.astype(np.float64)
 
 
 def _log_prior(tags: pd.Series) -> np.ndarray:

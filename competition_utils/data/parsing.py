@@ -1,4 +1,4 @@
-"""From the bytes of a file to the values in it; what they should be is the matter of `validation`.
+"""From the bytes of a file to the values in it; `validation` checks what they should be.
 
 JSON lines are read by orjson, thousands at a time; only a batch in which something is off is walked line by
 line, to name the places. orjson and not pyarrow's JSON reader, which is faster by a third but takes two
@@ -13,20 +13,20 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet
 
-from competition_utils.errors import Fault
+from competition_utils.errors import Fault, printable
 from competition_utils.progress import progress
 from competition_utils.tasks import Task
 
@@ -53,7 +53,7 @@ class Column:
 class Rows:
     """Rows as a file gives them: `columns` maps a field to its values, `Missing.FIELD` where a row lacks it;
     `places` are the line numbers from 1 (row numbers in parquet); `faults` is what could not be read at all,
-    `notes` what was accepted but is worth telling."""
+    `notes` what was accepted but should be reported."""
 
     columns: dict[str, Column] = field(default_factory=dict)
     places: Sequence[int] = ()
@@ -63,13 +63,17 @@ class Rows:
 
 
 def cut(text: str, limit: int = 60) -> str:
-    """A text at a length that fits a message."""
+    """A text at a length that fits a message, with control and invisible characters escaped."""
+    text = printable(text[:limit]) + text[limit : limit + 1]
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def short(value: Any) -> str:
     """A value as JSON spells it, at a length that fits a message."""
-    return cut(json.dumps(value, ensure_ascii=False, default=str))
+    try:
+        return cut(json.dumps(value, ensure_ascii=False, default=str))
+    except RecursionError:
+        return "hundreds of levels"
 
 
 def whole_number(value: Any) -> int | None:
@@ -80,7 +84,7 @@ def whole_number(value: Any) -> int | None:
 
 
 def read_rows(data: bytes, name: str, task: Task) -> Iterator[Rows]:
-    """The rows of a file's bytes, in the form of `SUFFIXES` that its name tells; gzip is known by the bytes."""
+    """The rows of a file's bytes, in the format that its suffix names (`SUFFIXES`); gzip is known by the bytes."""
     data, faults = _decompress(data, name)
     suffixes = set(Path(name).suffixes)
     if ".parquet" in suffixes:
@@ -101,19 +105,22 @@ def _decompress(data: bytes, name: str) -> tuple[bytes, list[Fault]]:
         return gzip.decompress(data), []
     except (EOFError, OSError, zlib.error) as error:
         whole = _before_the_break(data)
-        lines = whole.count(b"\n")
+        lines = len(whole.splitlines())
         return whole, [Fault("truncated gzip", f"{name}:{lines + 1}", f"{error} ({lines:,} whole lines before it)")]
 
 
 def _before_the_break(data: bytes) -> bytes:
-    member, parts = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), []
-    for start in range(0, len(data), 1 << 12):
-        try:
-            parts.append(member.decompress(data[start : start + (1 << 12)]))
-        except zlib.error:
-            break
+    """The whole lines that can be unpacked; a file may be several gzip members, one after the other."""
+    parts, byte = [], 0
+    with suppress(zlib.error):
+        while data.startswith(b"\x1f\x8b", byte):
+            member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+            while byte < len(data) and not member.eof:
+                parts.append(member.decompress(chunk := data[byte : byte + (1 << 12)]))
+                byte += len(chunk)
+            byte -= len(member.unused_data)
     unpacked = b"".join(parts)
-    return unpacked[: unpacked.rfind(b"\n") + 1]
+    return unpacked[: max(unpacked.rfind(b"\n"), unpacked.rfind(b"\r")) + 1]
 
 
 def _notes_on_bytes(data: bytes) -> list[str]:
@@ -121,8 +128,8 @@ def _notes_on_bytes(data: bytes) -> list[str]:
     if b"\r" in data:
         windows = data.count(b"\r\n")
         counts = {"\\n": data.count(b"\n") - windows, "\\r\\n": windows, "\\r": data.count(b"\r") - windows}
-        told = [f"{count:,} {end}" for end, count in counts.items() if count]
-        notes.append(f"{'mixed ' if len(told) > 1 else ''}line ends (accepted): {', '.join(told)}")
+        found = [f"{count:,} {end}" for end, count in counts.items() if count]
+        notes.append(f"{'mixed ' if len(found) > 1 else ''}line ends (accepted): {', '.join(found)}")
     return notes
 
 
@@ -146,9 +153,9 @@ def _read_batch(lines: list[bytes], start: int) -> Rows | None:
         return None
     if set(map(type, rows)) != {dict}:
         return None
-    fields = sum(map(len, rows))
+    fields, joined = sum(map(len, rows)), b"".join(lines)
     columns = _columns(rows, fields)
-    if b"".join(lines).count(b'"') != _quotes_expected(fields, columns):
+    if b"\\u0022" in joined or joined.count(b'"') != _quotes_expected(fields, columns):
         return None
     return Rows(columns, range(start + 1, start + 1 + len(rows)))
 
@@ -166,8 +173,9 @@ def _columns(rows: list[dict], fields: int) -> dict[str, Column]:
 def _quotes_expected(fields: int, columns: dict[str, Column]) -> int:
     """How many quotation marks the lines of these columns hold, if no field is given twice in a line.
 
-    A parser keeps the last of two equal fields and says nothing; this count gives it away without a second
-    parse. It errs only to the safe side: nested values, or marks spelt \\u0022, look like a repeated field.
+    A parser keeps the last of two equal fields and reports nothing; this count shows it without a second parse.
+    Nested values look like a repeated field, so their lines are walked; lines with a mark spelt \\u0022, which
+    would make the count too small, never come here.
     """
     quotes = 2 * fields
     for column in columns.values():
@@ -203,10 +211,10 @@ def _read_line(line: bytes, byte: int) -> dict[str, Any]:
     try:
         text = line.decode("utf-8")
         row = orjson.loads(line)
-        json.loads(text, object_pairs_hook=_without_repeats)
+        json.loads(text, object_pairs_hook=_without_repeats, parse_int=str)  # Python refuses 5,000 digits
     except UnicodeDecodeError as error:
         raise _LineFault("invalid UTF-8", _bad_byte(error, byte)) from None
-    except orjson.JSONDecodeError as error:
+    except json.JSONDecodeError as error:
         raise _LineFault("not JSON", f"{error.msg} (character {error.colno}): {cut(text.strip())}") from None
     except RecursionError:
         raise _LineFault("nested field", f"hundreds of levels: {cut(text.strip())}") from None
@@ -229,46 +237,69 @@ def _bad_byte(error: UnicodeDecodeError, byte: int) -> str:
 
 def _csv_rows(data: bytes, name: str, task: Task) -> Rows:
     """Rows of a CSV file with a header. CSV knows no null: an empty target or label is read as one."""
-    faults = _encoding_faults(data, name)
-    if faults:
-        return Rows(faults=faults)
     csv.field_size_limit(2**31 - 1)  # the module's own limit is 131,072 characters a cell
-    reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-    records, places, line = [], [], 1
-    try:
-        for record in reader:
-            records.append(record)
-            places.append(line)
-            line = reader.line_num + 1  # a quoted cell may span lines
-    except csv.Error as error:
-        faults.append(Fault("not CSV", f"{name}:{line}", str(error)))
-    header = records[0] if records else []
-    of_header = _header_faults(header, name, task)
-    if of_header:
-        return Rows(faults=faults + of_header)
-    faults += [
-        Fault("not CSV", f"{name}:{place}", f"{len(record)} cells where the header has {len(header)}")
-        for record, place in zip(records, places, strict=True)
-        if record and len(record) != len(header)
-    ]
-    whole = [at for at, record in enumerate(records[1:], 1) if len(record) == len(header)]
-    cells = {field: [records[at][number] for at in whole] for number, field in enumerate(header)}
-    return Rows(_from_text(cells, task), [places[at] for at in whole], faults)
+    undecodable = _encoding_faults(data, name)
+    lines = list(io.StringIO(data.decode("utf-8-sig", "surrogateescape"), newline=""))
+    records = [_Record(*record) for record in _csv_records(lines)]
+    blank = sum(record.cells == [] for record in records)
+    head, *body = [record for record in records if record.cells != []] or [_Record(1, 1, [])]
+    header = [] if head.error or head.spans(undecodable) else head.cells
+    faults = [*undecodable.values()]
+    if of_header := _header_faults(header, name, task):
+        return Rows(faults=faults + of_header, blank_lines=blank)
+    sound = []
+    for record in body:
+        if record.error:
+            faults.append(Fault("not CSV", f"{name}:{record.first}", record.error))
+        elif len(record.cells) != len(header):
+            found = f"{len(record.cells)} cells where the header has {len(header)}"
+            faults.append(Fault("not CSV", f"{name}:{record.first}", found))
+        elif not record.spans(undecodable):
+            sound.append(record)
+    cells = {field: [record.cells[number] for record in sound] for number, field in enumerate(header)}
+    return Rows(_from_text(cells, task), [record.first for record in sound], faults, blank_lines=blank)
 
 
-def _encoding_faults(data: bytes, name: str) -> list[Fault]:
-    faults, byte = [], 0
+class _Record(NamedTuple):
+    """A record of a CSV file: the lines it spans, its cells, and what is wrong with its quotes."""
+
+    first: int
+    last: int
+    cells: list[str]
+    error: str = ""
+
+    def spans(self, lines: Container[int]) -> bool:
+        return any(line in lines for line in range(self.first, self.last + 1))
+
+
+def _csv_records(lines: list[str]) -> Iterator[tuple[int, int, list[str]] | tuple[int, int, list[str], str]]:
+    """All records; after a line with broken quotes, reading starts again on the next line, so that none is lost."""
+    line = 0
+    while line < len(lines):
+        start, reader = line, csv.reader(map(lines.__getitem__, range(line, len(lines))), strict=True)
+        try:
+            for cells in reader:
+                yield line + 1, start + reader.line_num, cells
+                line = start + reader.line_num
+        except csv.Error as error:
+            line += 1
+            yield line, line, ["broken"], f"broken quotes: {error}"
+
+
+def _encoding_faults(data: bytes, name: str) -> dict[int, Fault]:
+    """Lines that are not UTF-8, by number."""
+    faults, byte = {}, 0
     for number, line in enumerate(data.splitlines(keepends=True), 1):
         try:
             line.decode("utf-8")
         except UnicodeDecodeError as error:
-            faults.append(Fault("invalid UTF-8", f"{name}:{number}", _bad_byte(error, byte)))
+            faults[number] = Fault("invalid UTF-8", f"{name}:{number}", _bad_byte(error, byte))
         byte += len(line)
     return faults
 
 
 def _header_faults(header: list[str], name: str, task: Task) -> list[Fault]:
-    """Faults of a table's head, told once and not for every row."""
+    """Faults of a table's header, reported once and not for every row."""
     found = f"the columns are {cut(', '.join(header), 200)}" if header else "there are no columns"
     missing = [
         Fault("missing field", f"{name}:1", f"no {field}; {found}") for field in task.fields if field not in header
@@ -287,11 +318,11 @@ def _from_text(cells: dict[str, list[str]], task: Task) -> dict[str, Column]:
 
 def _parquet_rows(data: bytes, name: str, task: Task) -> Rows:
     try:
-        table = pyarrow.parquet.read_table(pa.BufferReader(data))
-    except (pa.ArrowException, OSError) as error:
+        table = pyarrow.parquet.read_table(pa.BufferReader(data), page_checksum_verification=True)
+        faults = _header_faults(table.column_names, name, task)
+        if faults:
+            return Rows(faults=faults)
+        columns = {field: Column(values) for field, values in table.to_pydict().items()}
+    except (pa.ArrowException, OSError, ValueError, ArithmeticError) as error:  # the last two: values beyond Python's
         return Rows(faults=[Fault("not parquet", name, cut(str(error)))])
-    faults = _header_faults(table.column_names, name, task)
-    if faults:
-        return Rows(faults=faults)
-    columns = {field: Column(values) for field, values in table.to_pydict().items()}
     return Rows(columns, range(1, table.num_rows + 1))

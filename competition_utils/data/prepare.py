@@ -1,4 +1,4 @@
-"""A data folder → clean tables: read, clean, resolve, tell languages, fold; the way of the rows through this room."""
+"""A data folder → clean tables: read, clean, resolve, detect languages, fold."""
 
 from __future__ import annotations
 
@@ -97,6 +97,7 @@ def prepare(
         result._add("near_duplicates", near_duplicate_queries(tables["train"]["query"]), task=task.name)
         tables["train"], resolved = resolve(tables["train"], conflict_rule)
         result._add("resolved", pd.concat([left_out, resolved], ignore_index=True), task=task.name)
+        _need_rows(tables["train"], task, resolved)
         tables = _with_languages(tables, cache_dir)
         fold, report = make_folds(tables["train"], task, n_folds=n_folds, seed=seed, prefix_depth=prefix_depth)
         tables["train"]["fold"] = fold
@@ -119,12 +120,21 @@ def _read_clean(
     return tables
 
 
+def _need_rows(train: pd.DataFrame, task: Task, resolved: pd.DataFrame) -> None:
+    if train.empty:
+        lost = [
+            Fault("left out", task.file_name("train"), f"{row.rows:,} rows: {row.description}")
+            for row in resolved.itertuples()
+        ]
+        raise DataError(f"{task.name}: expected rows to train on, none is left", lost, "Choose another conflict_rule.")
+
+
 def _drawn(train: pd.DataFrame, rows: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`rows` rows of the table, and what went in the columns of `resolve`'s report."""
     lost = max(0, len(train) - rows) if rows else 0
     drawn = train.sample(rows, random_state=seed).sort_index().reset_index(drop=True) if lost else train
-    told = [{"reason": "not drawn", "rows": lost, "says": f"train_rows: {rows:,}"}] if lost else []
-    return drawn, pd.DataFrame(told, columns=["reason", "rows", "says"])
+    counted = [{"reason": "not drawn", "rows": lost, "description": f"train_rows: {rows:,}"}] if lost else []
+    return drawn, pd.DataFrame(counted, columns=["reason", "rows", "description"])
 
 
 def _with_languages(tables: dict[str, pd.DataFrame], cache_dir: Path | None) -> dict[str, pd.DataFrame]:

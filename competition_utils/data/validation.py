@@ -17,9 +17,9 @@ from competition_utils.tasks import Task
 
 LABELS = {0: 0, 1: 1, "0": 0, "1": 1, None: None, Missing.FIELD: None}
 RowFault = tuple[int, str, str]  # number of the row, kind of fault, what was found
-_TOLD_ELSEWHERE = {Missing, dict, list}  # types with a check of their own, which the other checks let pass
+_CHECKED_ELSEWHERE = {Missing, dict, list}  # types with a check of their own, which the other checks skip
 
-# kind of fault → what it means. Rows with a fault of these kinds can be left out of a run that says so.
+# kind of fault → what it means. Rows with a fault of these kinds are left out where the config allows the kind.
 ROW_FAULTS = {
     "not JSON": "a line that is not one JSON object",
     "not CSV": "a record with more or fewer cells than the header, or with broken quotes",
@@ -47,7 +47,7 @@ class FaultyRow(NamedTuple):
 
 @dataclass
 class Batch:
-    """Rows without a fault as a typed table, the places they stand at, further fields, what was noticed."""
+    """Rows without a fault as a typed table, their line numbers, further fields, and notes."""
 
     table: pa.Table
     places: np.ndarray
@@ -160,7 +160,7 @@ def _id_faults(column: Column) -> Iterator[RowFault]:
     if column.types == {int} and -(2**63) <= min(column.values) <= max(column.values) < 2**63:
         return
     for row, value in enumerate(column.values):
-        if type(value) not in _TOLD_ELSEWHERE and whole_number(value) is None:
+        if type(value) not in _CHECKED_ELSEWHERE and whole_number(value) is None:
             yield row, "bad id", short(value)
 
 
@@ -168,14 +168,14 @@ def _task_faults(column: Column, task: Task) -> Iterator[RowFault]:
     if column.types == {str} and set(column.values) == {task.name}:
         return
     for row, value in enumerate(column.values):
-        if type(value) not in _TOLD_ELSEWHERE and value != task.name:
+        if type(value) not in _CHECKED_ELSEWHERE and value != task.name:
             yield row, "wrong task", f"expected {task.name}, found {short(value)}"
 
 
 def _text_faults(column: Column, field: str, allowed: set[type]) -> Iterator[RowFault]:
     if not column.types <= allowed:
         for row, value in enumerate(column.values):
-            if type(value) not in allowed | _TOLD_ELSEWHERE:
+            if type(value) not in allowed | _CHECKED_ELSEWHERE:
                 yield row, "not text", f"{field}: {short(value)}"
 
 
@@ -184,5 +184,5 @@ def _label_faults(column: Column) -> Iterator[RowFault]:
     if column.types <= plain and set(column.values) <= LABELS.keys():
         return
     for row, value in enumerate(column.values):
-        if type(value) not in _TOLD_ELSEWHERE and (type(value) not in plain or value not in LABELS):
+        if type(value) not in _CHECKED_ELSEWHERE and (type(value) not in plain or value not in LABELS):
             yield row, "bad label", short(value)

@@ -1,4 +1,4 @@
-"""What a table's own words say about the language of a query: the tags of all other queries with that word.
+"""What a table's own words reveal about the language of a query: the tags of all other queries with that word.
 
 A tag is wrong now and then, but a word that 200 queries tagged `es` hold and three tagged `en` is Spanish. It
 is naive Bayes on words, trained on the tags, where each query is left out of what it is judged by.
@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from competition_utils.data.columns import split_words
+from competition_utils.data.columns import split_words, text_array
 
 # A word that no query of a language holds counts as this many, so that it does not rule the language out.
 _UNSEEN_QUERIES = 0.05
@@ -33,13 +33,13 @@ class WordEvidence:
     wordless: np.ndarray
 
     def head(self, texts: int) -> WordEvidence:
-        """The evidence on the first texts; the others have done their part as examples."""
+        """The evidence on the first texts only; the other texts were needed as examples."""
         return WordEvidence(self.log_likelihood[:texts], self.wordless[:texts])
 
 
 @cache
 def brands() -> frozenset[str]:
-    """Names of brands and series that tell nothing about the language of a query."""
+    """Names of brands and series that carry no information about the language of a query."""
     lines = files("competition_utils.data").joinpath("brands.txt").read_text(encoding="utf-8").splitlines()
     return frozenset(line for line in lines if line and not line.startswith("#"))
 
@@ -49,7 +49,7 @@ def text_words(texts: pa.Array) -> pd.DataFrame:
     letters or more."""
     words = split_words(texts)
     pairs = pd.DataFrame({"text": pc.list_parent_indices(words), "word": pc.list_flatten(words).to_pandas()})
-    is_word = pc.match_substring_regex(pa.array(pairs["word"], pa.large_string()), r"^[\p{L}\p{M}]{2,}$")
+    is_word = pc.match_substring_regex(text_array(pairs["word"]), r"^[\p{L}\p{M}]{2,}$")
     return pairs[is_word.to_numpy(zero_copy_only=False)].drop_duplicates(ignore_index=True)
 
 
@@ -76,7 +76,7 @@ def word_evidence(texts: pa.Array, tagged: np.ndarray) -> WordEvidence:
 
 
 def _is_neutral(by_word: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Words that all languages use alike (led, kit, a made-up brand): often seen, at home nowhere."""
+    """Frequent words that belong to no language (led, kit, a made-up brand)."""
     rate = by_word / np.maximum(queries, 1)
     top_share = rate.max(axis=1) / np.maximum(rate.sum(axis=1), 1e-12)
     return (by_word.sum(axis=1) >= _NEUTRAL_QUERIES) & (top_share < _NEUTRAL_SHARE)

@@ -1,7 +1,7 @@
 """Blending runs: a weighted mean of probabilities or ranks, or stacking by logistic regression.
 
 Weights are fitted on out-of-fold scores and measured by nested cross-validation grouped by query. A member
-stays only if the blend is certainly worse without it (99% interval, as for the choice of rules).
+stays only if the blend is significantly worse without it (99% interval, as for the choice of rules).
 
 Sources: Breiman, Stacked regressions (1996), weights on the simplex; Caruana et al., Ensemble selection
 (2004), search by steps; Wolpert, Stacked generalization (1992).
@@ -103,7 +103,7 @@ def simplex_weights(labels: np.ndarray, inputs: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A way to combine members, and what to tell about it: weights, or a stack's coefficients."""
+    """A way to combine members, and its weights or a stack's coefficients."""
 
     combine: Combine
     weights: np.ndarray
@@ -200,13 +200,13 @@ class _Valid:
         return f1_gain(self.labels, *pair, self.groups, **self.sampling)
 
     def keep(self, members: int) -> tuple[list[int], dict[int, Gain]]:
-        """Drop the member that is missed least, as long as it is not certainly missed; gains as they last stood."""
+        """Drop the member that helps least until each that stays helps significantly; gains as last measured."""
         kept, gains = list(range(members)), {}
         rounds = progress(total=members - 1, what="members dropped", unit="members")
         while len(kept) > 1:
             gains |= {at: self.gain(kept, [each for each in kept if each != at]) for at in kept}
             least = min(kept, key=lambda at: (gains[at].value, self.f1([at])))
-            if gains[least].certain:
+            if gains[least].significant:
                 break
             kept.remove(least)
             rounds.update()

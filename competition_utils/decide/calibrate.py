@@ -95,7 +95,7 @@ def fit_by_language(
     method: str, labels: np.ndarray, scores: np.ndarray, languages: Sequence[str]
 ) -> Callable[[np.ndarray, Sequence[str]], np.ndarray]:
     """A function from scores and languages to probabilities: one calibrator for each language with at least
-    ROWS_FOR_A_LANGUAGE rows and labels of both kinds, the common one for all others. It ranks within a
+    ROWS_FOR_A_LANGUAGE rows and labels of both kinds, the common one for all other languages. It ranks within a
     language as before, but moves languages against each other."""
     labels, scores, languages = np.asarray(labels), np.asarray(scores), np.asarray(languages)
     common, own = fit_calibrator(method, labels, scores), {}
@@ -181,7 +181,7 @@ class CalibrationReport:
 
     @property
     def best(self) -> str:
-        """The best method; the table tells whether it beats the scores as they came."""
+        """The best method; the table shows whether it beats the scores as they came."""
         return _best(self.table)
 
 

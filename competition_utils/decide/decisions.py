@@ -40,7 +40,7 @@ class TaskScores:
     """What the stage gets for a task: `scores` of all splits, and those of each split joined with texts and
     labels.
 
-    `train_targets` and `seen_languages` are those of the original rows of train; `linear` the yardstick's
+    `train_targets` and `seen_languages` are those of the original rows of train; `linear` the linear baseline's
     scores, if any.
     """
 
@@ -107,7 +107,7 @@ def read_scores(task: str, read: Read) -> TaskScores:
 def _linear_scores(task: str, read: Read) -> pd.DataFrame | None:
     try:
         linear = read(f"{task}_linear_scores", of="finetune")
-    except UserError:  # the model is the yardstick itself, or none was fitted
+    except UserError:  # the model is the baseline itself, or none was fitted
         return None
     return check_scores(linear, f"finetune/{task}_linear_scores.parquet")
 
@@ -170,7 +170,7 @@ def _measured(given: TaskScores, decisions: pd.DataFrame, seed: int) -> pd.DataF
 
 
 def _linear_decisions(given: TaskScores, split: str, seed: int) -> pd.DataFrame:
-    """`id, linear_score, linear_prediction` of the yardstick by its own single threshold, tuned as the model's is."""
+    """`id, linear_score, linear_prediction` of the baseline by its own threshold, tuned as the model's is."""
     labels = given.valid[["id", "label", "query"]]
     linear = given.linear[["id", "split", "score"]].rename(columns={"score": "linear_score"})
     valid = labels.merge(linear[linear["split"] == "valid"], on="id", validate="one_to_one")

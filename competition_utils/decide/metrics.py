@@ -1,4 +1,4 @@
-"""Metrics as the competition counts them, by task, language and kind of row, with intervals and yardsticks
+"""Metrics as the competition counts them, by task, language and kind of row, with intervals and baselines
 beside them.
 
 Everything here measures decisions already made: the table has the prediction of each row, and its rows served
@@ -68,8 +68,8 @@ def evaluate(
     """A task's entry of `metrics.json`.
 
     `table` has one row a labelled pair of one task, with `language, query, label` 0/1, `score` 0–1,
-    `threshold` and `prediction` 0/1; where it has `linear_score` and `linear_prediction`, the yardstick is
-    told beside every figure; where it has `source` or `category_seen` (bool), the figures are split by them
+    `threshold` and `prediction` 0/1; where it has `linear_score` and `linear_prediction`, the linear baseline
+    stands beside every figure; where it has `source` or `category_seen` (bool), the figures are split by them
     too. `seen_languages` are those with labels in train. Intervals are 95% bootstrap intervals, resampled by
     query.
 
@@ -94,8 +94,8 @@ def evaluate(
     }
     entry["auc_interval"] = _auc_interval(table, resamples, seed)
     for language, rows in table.groupby("language"):
-        told = {"seen": language in seen_languages, "auc_interval": _auc_interval(rows, resamples, seed)}
-        entry["by_language"][language] |= told
+        more = {"seen": language in seen_languages, "auc_interval": _auc_interval(rows, resamples, seed)}
+        entry["by_language"][language] |= more
     if "category_seen" in table:
         kinds = table.assign(_category=np.where(table["category_seen"], "seen", "unseen"))
         entry["by_category_kind"] = _by(kinds, "_category", resamples, seed)
@@ -115,8 +115,8 @@ def _measure(rows: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
     figures |= _intervals(labels, predictions, groups, resamples, seed)
     figures["threshold"] = float(rows["threshold"].median())
     if "linear_prediction" in rows:
-        yardstick = basic_metrics(labels, rows["linear_score"].to_numpy(), rows["linear_prediction"].to_numpy(np.int64))
-        figures |= {"linear_f1": yardstick["f1"], "linear_auc": yardstick["auc"]}
+        linear = basic_metrics(labels, rows["linear_score"].to_numpy(), rows["linear_prediction"].to_numpy(np.int64))
+        figures |= {"linear_f1": linear["f1"], "linear_auc": linear["auc"]}
     return figures
 
 
@@ -132,9 +132,9 @@ def _intervals(labels, predictions, groups, resamples: int, seed: int) -> dict[s
 
 
 def _auc_interval(rows: pd.DataFrame, resamples: int, seed: int) -> list[float] | None:
-    """The 95% interval of AUC over the samples that the others are from; None where the rows have one class only.
+    """The 95% interval of AUC over the same samples as the other intervals; None where the rows have one class only.
 
-    Told where it is shown, of all rows and by language: it takes two seconds for 100,000 rows.
+    Only computed where it is shown, for all rows and by language: it takes two seconds for 100,000 rows.
     """
     labels, groups = rows["label"].to_numpy(np.int64), pd.factorize(rows["_group"])[0]
     aucs = resampled_auc(labels, rows["score"].to_numpy(), groups, resamples, seed)

@@ -2,7 +2,7 @@
 without labels.
 
 The simpler rule wins unless the whole interval of the other one's gain lies above 0. That interval is one of
-99%: it is drawn with the thresholds held fixed and so tells only part of the noise (its standard error comes
+99%: it is drawn with the thresholds held fixed and so shows only part of the noise (its standard error comes
 out at about 0.8 of the true one in simulations), and a rule taken by chance costs more than a small gain
 passed over.
 """
@@ -47,7 +47,7 @@ class Gain:
     p_value: float
 
     @property
-    def certain(self) -> bool:
+    def significant(self) -> bool:
         return self.low > 0
 
     def __str__(self) -> str:
@@ -111,7 +111,7 @@ class RuleChoice:
     def why(self) -> str:
         if self.gain is None:
             return "single: one language only"
-        verdict = "certain" if self.gain.certain else "not certain, so the simpler rule wins"
+        verdict = "significant" if self.gain.significant else "not significant, so the simpler rule wins"
         return f"{self.rule.name}: thresholds per language change F1 by {self.gain}, which is {verdict}"
 
 
@@ -181,7 +181,7 @@ def choose_rule(
     thresholds = nested.outer_thresholds()
     predictions = [(scores >= each).astype(np.int8) for each in thresholds]
     gain = f1_gain(labels, *predictions[::-1], groups, level=CHOICE_LEVEL, resamples=resamples, seed=seed)
-    taken = int(gain.certain)
+    taken = int(gain.significant)
     prior = PRIOR_ROWS[nested.best_prior(frozenset())]
     rules = (single, fit_per_language(labels, scores, languages, prior))
     f1 = {rule.name: f1_score(labels, each) for rule, each in zip(rules, predictions, strict=True)}
@@ -190,7 +190,7 @@ def choose_rule(
 
 @dataclass(frozen=True)
 class UnlabelledChoice:
-    """What languages without labels get, told by leaving out each labelled language in turn.
+    """What languages without labels get, found by leaving out each labelled language in turn.
 
     `by_language` has a row a language left out: `rows, f1_common, f1_matched_rate, f1_own` (its own best
     threshold, which nobody can know), `threshold_common, threshold_matched_rate`. `gain` of `matched_rate`,
@@ -216,8 +216,8 @@ def choose_for_unlabelled(
     """Choose between the common threshold and a matched rate for languages without labels; arguments as
     `choose_rule`.
 
-    The scores are as told: where the model was fitted on the language left out, the figures tell about
-    thresholds only, and flatter the model. `matched_rate` wins only if its gain is certain by query and by
+    The scores are taken as given: where the model was fitted on the language left out, the figures are about
+    thresholds only, and flatter the model. `matched_rate` wins only if its gain is significant by query and by
     language.
     """
     labels, scores = np.asarray(labels, dtype=np.int64), np.asarray(scores)
@@ -234,7 +234,7 @@ def choose_for_unlabelled(
     pair = (predictions[MATCHED_RATE], predictions[COMMON])
     how = {"level": CHOICE_LEVEL, "resamples": resamples, "seed": seed}
     gains = [f1_gain(labels, *pair, units, **how) for units in (groups, codes)]
-    name = MATCHED_RATE if all(gain.certain for gain in gains) else COMMON
+    name = MATCHED_RATE if all(gain.significant for gain in gains) else COMMON
     return UnlabelledChoice(name, _left_out_table(labels, scores, codes, names, thresholds), *gains)
 
 
@@ -269,7 +269,7 @@ def threshold_intervals(
     resamples: int = 100,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """How sure the shrunk threshold of each language is: `threshold, low, high` (95%, resampled by query) and
+    """The shrunk threshold of each language with its interval: `threshold, low, high` (95%, resampled by query) and
     `rows`, one row a language. Arguments as `choose_rule`; `prior_rows` as `LanguageCuts.shrunk`."""
     cuts = LanguageCuts(labels, scores, languages)
     thresholds = cuts.shrunk(prior_rows)

@@ -1,4 +1,4 @@
-"""What the profile of a folder means for modelling: a sentence on what was found, and one on what follows from it."""
+"""What the profile of a folder means for modelling: each finding a sentence, with a sentence on its implication."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from competition_utils.data.languages import mis_tagged
 from competition_utils.data.prepare import Prepared
 from competition_utils.eda.profile import positive_rate_by_language, train_rows, unseen_in_train
 
-COLUMNS = ["task", "finding", "so"]
+COLUMNS = ["task", "finding", "implication"]
 
 
 def keeping(save_json: Callable[[str, Any], None]) -> Callable[[str, pd.DataFrame], pd.DataFrame]:
-    """A function that keeps a small table by name, as a JSON list of rows, and gives it back to be drawn or shown."""
+    """A function that saves a small table by name, as a JSON list of rows, and returns it to be drawn or shown."""
 
     def keep(name: str, table: pd.DataFrame) -> pd.DataFrame:
         save_json(name, json.loads(table.to_json(orient="records", force_ascii=False)))
@@ -28,12 +28,12 @@ def keeping(save_json: Callable[[str, Any], None]) -> Callable[[str, pd.DataFram
 def summary(prepared: Prepared, rows: pd.DataFrame) -> dict[str, Any]:
     """The stage's figures by task: `rows` by split, `positive_rate`, `languages`, `unseen_languages`,
     `mis_tagged` (share of the rows), `dropped` rows by reason, and `folds` (the report without its balance)."""
-    told = {}
+    tasks = {}
     resolved = prepared.found("resolved")
     for task, report in prepared.folds.items():
         own = rows[rows["task"] == task]
         trained = sorted(own.loc[own["split"] == "train", "language"].unique())
-        told[task] = {
+        tasks[task] = {
             "rows": own["split"].value_counts().to_dict(),
             "positive_rate": float(train_rows(own)["label"].mean()),
             "languages": trained,
@@ -42,15 +42,15 @@ def summary(prepared: Prepared, rows: pd.DataFrame) -> dict[str, Any]:
             "dropped": resolved[resolved["task"] == task].set_index("reason")["rows"].to_dict(),
             "folds": {key: value for key, value in vars(report).items() if key != "balance"},
         }
-    return {"tasks": told}
+    return {"tasks": tasks}
 
 
 def findings(prepared: Prepared, rows: pd.DataFrame, shared: pd.DataFrame) -> pd.DataFrame:
-    """`task, finding, so`, a few lines a task. `rows` is `prepared.rows()`, `shared` what `shared_words` gives."""
+    """`task, finding, implication`, a few rows a task; `rows` of `prepared.rows()`, `shared` of `shared_words`."""
     lines = []
     for task in prepared.folds:
         own = rows[rows["task"] == task]
-        told = [
+        found = [
             _all_positive(own),
             _uneven_rates(own),
             _unseen_languages(own),
@@ -60,7 +60,7 @@ def findings(prepared: Prepared, rows: pd.DataFrame, shared: pd.DataFrame) -> pd
             _shared_words(shared[shared["task"] == task]),
             _folds(prepared, task),
         ]
-        lines += [(task, *line) for line in told if line is not None]
+        lines += [(task, *line) for line in found if line is not None]
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -68,7 +68,7 @@ def _all_positive(rows: pd.DataFrame) -> tuple[str, str]:
     rate = train_rows(rows)["label"].mean()
     return (
         f"{rate:.1%} of the labelled rows are relevant.",
-        f"Calling everything relevant gives F1 {2 * rate / (1 + rate):.3f}: read every F1 against that, with AUC.",
+        f"Calling everything relevant gives F1 {2 * rate / (1 + rate):.3f}: compare every F1 with that, and read AUC.",
     )
 
 
@@ -79,7 +79,7 @@ def _uneven_rates(rows: pd.DataFrame) -> tuple[str, str] | None:
         return "Positive rates of the languages agree within their intervals.", "One threshold may serve all languages."
     return (
         f"Positive rates run from {low['rate']:.2f} ({low['language']}) to {high['rate']:.2f} ({high['language']}).",
-        "A model that knows the language gains for free; try thresholds by language, shrunk toward the common one.",
+        "Give the model the language; try thresholds by language, shrunk toward the common one.",
     )
 
 
@@ -92,7 +92,7 @@ def _unseen_languages(rows: pd.DataFrame) -> tuple[str, str] | None:
     return (
         f"{len(new) / len(other):.0%} of dev and test are in languages without a label: "
         f"{', '.join(sorted(new['language'].unique()))}.",
-        "Estimate their score by leaving a training language out; translation to English brings them near the others.",
+        "Estimate their score by leaving a training language out; translation to English brings them closer to it.",
     )
 
 
@@ -103,8 +103,8 @@ def _unseen_queries(rows: pd.DataFrame) -> tuple[str, str] | None:
         return None
     share = queries["unseen"].sum() / queries["rows"].sum()
     return (
-        f"{share:.0%} of the rows of dev and test ask a query that train never has, near duplicates counted as seen.",
-        "Folds must keep a query whole, or validation promises more than the test gives.",
+        f"{share:.0%} of the rows of dev and test have a query that train lacks, near duplicates counted as seen.",
+        "Folds must keep a query whole, or validation is better than the test will be.",
     )
 
 
@@ -123,10 +123,11 @@ def _conflicts(prepared: Prepared, task: str) -> tuple[str, str]:
     counts = resolved[resolved["task"] == task].set_index("reason")["rows"]
     conflict = int(counts[counts.index.str.startswith("label conflict")].sum())
     if conflict == 0:
-        return "No pair of train carries both labels.", "That says nothing about wrong labels on pairs that occur once."
+        return "No pair of train carries both labels.", "Wrong labels on pairs that occur once remain possible."
     return (
-        f"{conflict:,} rows of train went for contradicting labels, {int(counts['exact duplicate']):,} as duplicates.",
-        "Contradictions are the visible part of label noise: prefer losses and stopping that forgive wrong labels.",
+        f"{conflict:,} rows of train dropped for contradicting labels, {int(counts['exact duplicate']):,} as "
+        "duplicates.",
+        "Contradictions are the visible part of label noise: use a loss that tolerates wrong labels, and stop early.",
     )
 
 
@@ -136,9 +137,9 @@ def _shared_words(shared: pd.DataFrame) -> tuple[str, str] | None:
         return None
     any_word = foreign.assign(hit=foreign["any"] * foreign["rows"]).groupby("text")[["hit", "rows"]].sum()
     share = any_word["hit"] / any_word["rows"]
-    told = "; ".join(f"{text} {value:.0%}" for text, value in share.items())
+    shares = "; ".join(f"{text} {value:.0%}" for text, value in share.items())
     return (
-        f"Rows outside en whose target shares a word with the query: {told}.",
+        f"Rows outside en whose target shares a word with the query: {shares}.",
         "Word matching alone cannot work across languages: translate, or use a model that reads them all.",
     )
 
@@ -148,5 +149,5 @@ def _folds(prepared: Prepared, task: str) -> tuple[str, str]:
     return (
         f"{report.groups:,} groups by {report.grouped_by}, the largest with {report.largest_group_rows:,} rows; no "
         f"language × label × fold is more than {report.worst_rows:.1f} rows off balance.",
-        " ".join(report.notes[-1:]) or "Out-of-fold scores stand for rows whose groups the model never saw.",
+        " ".join(report.notes[-1:]) or "Out-of-fold scores are of rows whose groups the model never saw.",
     )

@@ -11,10 +11,9 @@ import re
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from competition_utils.data.columns import split_words
+from competition_utils.data.columns import split_words, text_array
 from competition_utils.eda.profile import train_rows
 
 _RUN = re.compile(
@@ -27,7 +26,7 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 def _tokenize(texts: pd.Series) -> tuple[np.ndarray, np.ndarray, pd.Index]:
     """Place of the text, and of the token, of each token in different texts, in their order; and the tokens."""
-    words = split_words(pa.array(texts, pa.large_string()))
+    words = split_words(text_array(texts))
     encoded = pc.list_flatten(words).dictionary_encode()
     tokens_of_word = [_tokens_of_word(word) for word in encoded.dictionary.to_pylist()]
     pieces = np.array([len(found) for found in tokens_of_word], dtype=np.int64)
@@ -122,14 +121,15 @@ def skewed_tokens(counts: pd.DataFrame, labelled: pd.DataFrame, each: int = 8, f
     """Tokens whose rows are positive much more or less often than their language's: `… , rate, usual, z`.
 
     `labelled` is `profile.positive_rate_by_language`. `z` is the distance from the usual rate in standard
-    errors; tokens in fewer than `fewest` rows are left out. The `each` lowest and highest a task and
-    language.
+    errors; left out are tokens in fewer than `fewest` rows, and languages whose rows are of one class.
+    The `each` lowest and highest a task and language.
     """
     usual = labelled.set_index(["task", "language"])["rate"].rename("usual")
     found = counts[counts["rows"] >= fewest].join(usual, on=["task", "language"])
-    found["rate"] = found["positive"] / found["rows"]
+    found = found[found["usual"].between(0, 1, inclusive="neither")]
+    rate = found["positive"] / found["rows"]
     spread = np.sqrt(found["usual"] * (1 - found["usual"]) / found["rows"])
-    found["z"] = (found["rate"] - found["usual"]) / spread.where(spread > 0, 1.0)
+    found = found.assign(rate=rate, z=(rate - found["usual"]) / spread)
     ordered = found.sort_values(["task", "language", "z", "token"])
     by_language = ordered.groupby(["task", "language"])
     shown = pd.concat([by_language.head(each), by_language.tail(each)]).drop_duplicates()
@@ -151,7 +151,7 @@ def unseen_tokens(rows: pd.DataFrame, field: str = "query") -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame, most: int = 20_000, seed: int = 0) -> pd.DataFrame:
-    """Up to `most` random rows of train a task: enough to tell a share to within a percent, few enough to translate."""
+    """Up to `most` random rows of train a task: enough to estimate a share within a percent, few to translate."""
     shuffled = train_rows(rows).sample(frac=1, random_state=seed)
     return shuffled.groupby("task").head(most).sort_index()
 

@@ -159,7 +159,7 @@ class RelevanceModel(ABC):
     @classmethod
     def saved_settings(cls, folder: Path, others: Mapping[str, Any] | None) -> dict[str, Any]:
         """The settings in `model.json` with `others` laid over them."""
-        both = read_json(Path(folder) / "model.json")["settings"], dict(others or {})
+        both = read_json(Path(folder) / "model.json", need=["settings"])["settings"], dict(others or {})
         saved, over = (with_new_names(values, cls.schema.renamed, cls.kind) for values in both)
         return saved | over
 
@@ -196,4 +196,4 @@ def load_model(folder: Path | str, others: Mapping[str, Any] | None = None) -> R
             f"model folder: expected {path}, found none. "
             "Give the folder that a fit wrote, e.g. papermill_runs/sample/finetune/QC/fold0."
         )
-    return _class_of(read_json(path)["kind"]).load(Path(folder), others)
+    return _class_of(str(read_json(path, need=["kind"])["kind"])).load(Path(folder), others)

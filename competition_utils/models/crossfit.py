@@ -13,7 +13,7 @@ import pandas as pd
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel, load_model
 from competition_utils.models.checkpoints import hash_of_rows
-from competition_utils.storage import read_json, write_json, write_parquet
+from competition_utils.storage import read_json, read_parquet, write_json, write_parquet
 
 NO_FOLD = -1
 IDENTITY = "fold.json"  # what a finished fold was fitted with, written last
@@ -94,7 +94,7 @@ def fold_report(folder: Path, fold: int) -> FitReport:
 
 def average_folds(folder: Path, fit_folds: Sequence[int]) -> CrossFit:
     """Scores and reports of finished folds together; dev and test rows get the mean of the folds' scores."""
-    parts = [pd.read_parquet(folder / f"fold{fold}" / "scores.parquet") for fold in fit_folds]
+    parts = [read_parquet(folder / f"fold{fold}" / "scores.parquet") for fold in fit_folds]
     reports = {fold: fold_report(folder, fold) for fold in fit_folds}
     history = pd.concat([pd.DataFrame(report.history).assign(fold=fold) for fold, report in reports.items()])
     notes = [f"fold {fold}: {note}" for fold, report in reports.items() for note in report.notes]

@@ -17,22 +17,22 @@ APART = 0.18  # lines of one run, in rows of the figure
 def differences(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
     """{task: {part of the rows: table}}, tables as in `decide.compare.Comparison`, the first run on top of each.
 
-    Differences of F1 are in points, whiskers 95% intervals; what does not touch the line is certain.
+    Differences of F1 are in points, whiskers 95% intervals; an interval that does not touch the line is significant.
     """
     runs = list(next(iter(next(iter(tables.values())).values())).index)
-    figure, axes = style.new_figure(width=3 + 3.6 * len(tables), height=1.4 + 0.5 * len(runs), cols=len(tables))
-    axes, shown = np.atleast_1d(axes), {}
-    for ax, (task, parts) in zip(axes, tables.items(), strict=True):
+    figure, panels = style.panels(tables.items(), height=1.4 + 0.5 * len(runs))
+    for task, parts, ax in panels:
         for number, (part, table) in enumerate(parts.items()):
-            told = table.iloc[1:]
-            height = np.arange(1, len(runs)) + (number - (len(parts) - 1) / 2) * APART
-            middle = 100 * told["difference"].to_numpy(float)
-            ends = 100 * told[["difference_low", "difference_high"]].to_numpy(float).T
+            compared = table.iloc[1:]
+            place = np.arange(1, len(runs)) + (number - (len(parts) - 1) / 2) * APART
+            middle = 100 * compared["difference"].to_numpy(float)
+            ends = 100 * compared[["difference_low", "difference_high"]].to_numpy(float).T
             colour = style.COLOURS[KEYS.get(part, "baseline")]
-            shown[part] = ax.errorbar(middle, height, xerr=np.abs(ends - middle), fmt="o", ms=5, lw=1.6, color=colour)
+            reach = np.abs(ends - middle)
+            ax.errorbar(middle, place, xerr=reach, fmt="o", ms=5, lw=1.6, color=colour, label=part)
         ax.axvline(0, color=style.COLOURS["baseline"], lw=1)
         ax.set(title=task, xlabel=f"points of F1 against {runs[0]}", ylim=(len(runs) - 0.4, 0.4))
-        ax.set_yticks(range(1, len(runs)), runs[1:] if ax is axes[0] else [""] * (len(runs) - 1))
+        ax.set_yticks(range(1, len(runs)), runs[1:])
         ax.grid(axis="y", visible=False)
-    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown))
+    style.legend_below(figure)
     return figure

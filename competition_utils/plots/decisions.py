@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,35 +21,32 @@ from competition_utils.plots import style
 CURVE_POINTS = 2000  # a curve of a million cuts is drawn through this many
 
 
-def _panels(tasks: Sequence[str], height: float) -> tuple[Figure, np.ndarray]:
-    figure, axes = style.new_figure(width=4.5 + 2.25 * len(tasks), height=height, cols=len(tasks))
-    return figure, np.atleast_1d(axes)
-
-
 def _thin(*columns: np.ndarray) -> list[np.ndarray]:
     keep = np.unique(np.linspace(0, len(columns[0]) - 1, CURVE_POINTS).astype(int))
     return [column[keep] for column in columns]
 
 
 def score_distributions(tables: Mapping[str, pd.DataFrame], rules: Mapping[str, ThresholdRule]) -> Figure:
-    """How the out-of-fold scores of relevant and other rows lie around the threshold; {task: rows with label,
-    score}."""
-    figure, axes = _panels(list(tables), height=3.6)
-    bins = np.linspace(0, 1, 51)
-    for ax, (task, rows) in zip(axes, tables.items(), strict=True):
-        for label, name, key in ((1, "relevant", "positive"), (0, "not relevant", "negative")):
-            scores = rows.loc[rows["label"] == label, "score"]
-            ax.hist(scores, bins, color=style.COLOURS[key], alpha=0.55, label=f"{name}, {len(scores):,} rows")
+    """The out-of-fold scores of relevant and other rows around the threshold; {task: rows with `label, score`}."""
+    figure, panels = style.panels(tables.items(), height=3.6)
+    for task, rows, ax in panels:
+        relevant = rows.loc[rows["label"] == 1, "score"]
+        other = rows.loc[rows["label"] == 0, "score"]
+        parts = {
+            f"relevant, {len(relevant):,} rows": (relevant, "positive"),
+            f"not relevant, {len(other):,} rows": (other, "negative"),
+        }
+        style.score_histogram(ax, parts, density=False)
         _threshold_line(ax, rules[task].common)
-        ax.set(title=f"{task}: out-of-fold scores", xlabel="score", ylabel="rows", xlim=(0, 1))
+        ax.set(title=f"{task}: out-of-fold scores")
         ax.legend(loc="upper left", fontsize=8.5)
     return figure
 
 
 def f1_curves(tables: Mapping[str, pd.DataFrame], rules: Mapping[str, ThresholdRule]) -> Figure:
     """F1, precision and recall at every threshold, the chosen one, and what "everything relevant" reaches."""
-    figure, axes = _panels(list(tables), height=4.2)
-    for ax, (task, rows) in zip(axes, tables.items(), strict=True):
+    figure, panels = style.panels(tables.items(), height=4.2)
+    for task, rows, ax in panels:
         curve = f1_curve(rows["label"].to_numpy(), rows["score"].to_numpy())
         thresholds, f1, precision, recall = _thin(curve.thresholds, curve.f1, curve.precision, curve.recall)
         ax.plot(thresholds, precision, color=style.COLOURS["neutral"], lw=1.2, ls="--", label="precision")
@@ -85,8 +82,8 @@ def _threshold_line(ax: Axes, threshold: float) -> None:
 def thresholds_by_language(tables: Mapping[str, pd.DataFrame], rules: Mapping[str, ThresholdRule]) -> Figure:
     """The shrunk threshold of each language with its interval (`threshold_intervals`' table by task) and the
     common one."""
-    figure, axes = _panels(list(tables), height=1.5 + 0.36 * max(map(len, tables.values())))
-    for ax, (task, table) in zip(axes, tables.items(), strict=True):
+    figure, panels = style.panels(tables.items(), height=1.5 + 0.36 * max(map(len, tables.values())))
+    for task, table, ax in panels:
         table, at = table[::-1], np.arange(len(table))
         ax.hlines(at, table["low"], table["high"], color=style.COLOURS["seen"], lw=5, alpha=0.35)
         ax.plot(table["threshold"], at, "o", color=style.COLOURS["seen"], ms=7, label="threshold, 95% interval")
@@ -94,15 +91,17 @@ def thresholds_by_language(tables: Mapping[str, pd.DataFrame], rules: Mapping[st
         names = [f"{name}  ({rows:,} rows)" for name, rows in table["rows"].items()]
         ax.set_yticks(at, names)
         ax.set(title=f"{task}: applied is {rules[task].name}", xlabel="threshold", ylim=(-0.7, len(table) - 0.3))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    style.legend_below(figure)
     return figure
 
 
 def rule_gains(gains: Mapping[str, Gain]) -> Figure:
     """What each freer rule gains over the simpler one, in points of F1, with its interval; {what: gain}."""
-    figure, ax = style.new_figure(width=9, height=1.3 + 0.46 * max(len(gains), 1))
+    if not gains:
+        return style.only_says("one language has labels, so there is no rule to choose")
+    figure, ax = style.new_figure(width=9, height=1.3 + 0.46 * len(gains))
     for at, gain in enumerate(reversed(gains.values())):
-        colour = style.COLOURS["accent" if gain.certain else "neutral"]
+        colour = style.COLOURS["accent" if gain.significant else "neutral"]
         ax.hlines(at, 100 * gain.low, 100 * gain.high, color=colour, lw=5, alpha=0.4)
         ax.plot(100 * gain.value, at, "o", color=colour, ms=8)
         place = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center", "fontsize": 8}
@@ -116,8 +115,8 @@ def rule_gains(gains: Mapping[str, Gain]) -> Figure:
 
 def calibration(reports: Mapping[str, CalibrationReport]) -> Figure:
     """Reliability before and after the best calibration, on rows not used for fitting it, with intervals by query."""
-    figure, axes = _panels(list(reports), height=4.6)
-    for ax, (task, report) in zip(axes, reports.items(), strict=True):
+    figure, panels = style.panels(reports.items(), height=4.6)
+    for task, report, ax in panels:
         ax.plot([0, 1], [0, 1], color=style.COLOURS["baseline"], lw=1, ls="--")
         for table, way, key in ((report.before, "none", "negative"), (report.after, report.best, "positive")):
             colour, ece = style.COLOURS[key], report.table.loc[way, "ece"]
@@ -132,8 +131,9 @@ def calibration(reports: Mapping[str, CalibrationReport]) -> Figure:
 
 def f1_by_language(metrics: Mapping[str, Mapping[str, Any]]) -> Figure:
     """F1 of each language with its interval, coloured by whether train has labels of it, baselines drawn beside."""
-    figure, axes = _panels(list(metrics), height=1.9 + 0.36 * max(len(m["by_language"]) for m in metrics.values()))
-    for ax, (task, entry) in zip(axes, metrics.items(), strict=True):
+    most = max(len(entry["by_language"]) for entry in metrics.values())
+    figure, panels = style.panels(metrics.items(), height=1.9 + 0.36 * most)
+    for task, entry, ax in panels:
         languages = dict(sorted(entry["by_language"].items(), key=lambda item: (item[1]["seen"], item[1]["f1"])))
         for at, figures in enumerate(languages.values()):
             _language_row(ax, at, figures)
@@ -169,8 +169,11 @@ def _language_legend(metrics: Mapping[str, Mapping[str, Any]]) -> list[Any]:
 
 def precision_recall(tables: Mapping[str, pd.DataFrame], metrics: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Precision against recall on the measured rows, lines of equal F1 behind, the decision made as a dot."""
-    figure, axes = _panels(list(tables), height=4.4)
-    for ax, (task, rows) in zip(axes, tables.items(), strict=True):
+    figure, panels = style.panels(tables.items(), height=4.4)
+    for task, rows, ax in panels:
+        if rows["label"].nunique() < 2:
+            style.say(ax, f"{task}: rows of one class only, so no curve")
+            continue
         floor = 0.9 * rows["label"].mean()
         _equal_f1_lines(ax, floor)
         for column, key, name in (("linear_score", "neutral", "linear"), ("score", "positive", "model")):
@@ -200,8 +203,11 @@ def _equal_f1_lines(ax: Axes, floor: float) -> None:
 
 def mistakes_by(tables: Mapping[str, pd.DataFrame], what: str) -> Figure:
     """The share of rows that are false alarms and missed, by `what`; {task: `confusion_by`'s table}."""
-    figure, axes = _panels(list(tables), height=1.5 + 0.3 * max(map(len, tables.values())))
-    for ax, (task, table) in zip(axes, tables.items(), strict=True):
+    figure, panels = style.panels(tables.items(), height=1.5 + 0.3 * max(map(len, tables.values())))
+    for task, table, ax in panels:
+        if table.empty:
+            style.say(ax, f"{task}: no {what} has enough rows")
+            continue
         table = table.assign(wrong=(table["false_alarms"] + table["missed"]) / table["rows"]).sort_values("wrong")
         at = np.arange(len(table))
         alarms, missed = table["false_alarms"] / table["rows"], table["missed"] / table["rows"]
@@ -211,29 +217,32 @@ def mistakes_by(tables: Mapping[str, pd.DataFrame], what: str) -> Figure:
         ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         ax.grid(axis="y", visible=False)
         ax.set(title=f"{task}: mistakes by {what}", xlabel="share of rows")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    style.legend_below(figure)
     return figure
 
 
 def similarity(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Mean score and positive rate by the words that query and target share; {task: `scores_by_similarity`'s table}."""
-    figure, axes = _panels(list(tables), height=3.6)
-    for ax, (task, table) in zip(axes, tables.items(), strict=True):
+    figure, panels = style.panels(tables.items(), height=3.6)
+    for task, table, ax in panels:
         at = np.arange(len(table))
         ax.bar(at - 0.2, table["score"], 0.38, color=style.COLOURS["neutral"], label="mean score")
         ax.bar(at + 0.2, table["positive_rate"], 0.38, color=style.COLOURS["positive"], label="share relevant")
         ax.plot(at, table["f1"], "D", color=style.COLOURS["accent"], label="F1")
         ax.set_xticks(at, [f"{name}\n{rows:,} rows" for name, rows in table["rows"].items()])
         ax.set(title=f"{task}: words of the query in the target", ylim=(0, 1.05))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    style.legend_below(figure)
     return figure
 
 
 def left_out_languages(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """The F1 to expect without labels: {title: table with one row a language left out and columns named f1_…}."""
     height = 1.6 + 0.36 * max(map(len, tables.values()))
-    figure, axes = _panels(list(tables), height=height)
-    for ax, (title, table) in zip(axes, tables.items(), strict=True):
+    figure, panels = style.panels(tables.items(), height=height)
+    for title, table, ax in panels:
+        if table.empty:
+            style.say(ax, f"{title}: fewer than three languages have labels")
+            continue
         table, at = table[::-1], np.arange(len(table))
         columns = [name for name in table if name.startswith("f1_")]
         for shift, (name, colour) in enumerate(zip(columns, style.PALETTE, strict=False)):
@@ -242,6 +251,5 @@ def left_out_languages(tables: Mapping[str, pd.DataFrame]) -> Figure:
             ax.plot(table[name], at + offset, "o", color=colour, ms=6.5, label=label)
         ax.set_yticks(at, list(table.index))
         ax.set(title=title, xlabel="F1 on the language left out", ylim=(-0.7, len(table) - 0.3))
-    handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
+    style.legend_below(figure)
     return figure

@@ -1,4 +1,4 @@
-"""The figures of stage `eda`, one function each: a small table of `data.profile` in, a matplotlib Figure out."""
+"""The figures of stage `eda`, one function each: a small table of package `eda` in, a matplotlib Figure out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from competition_utils.data.languages import LANGUAGES, language_name
 from competition_utils.plots import style
@@ -19,31 +20,16 @@ _SHARES = LinearSegmentedColormap.from_list("shares", ["#FFFFFF", style.COLOURS[
 _LABELS = {0: ("not relevant", style.COLOURS["negative"]), 1: ("relevant", style.COLOURS["positive"])}
 
 
-def _panels(found: pd.DataFrame, height: float = 4.5, width: float = 5.5, rows: int = 1) -> tuple[Figure, dict]:
-    """A figure with a column of axes a task (`rows` below each other): the axes by task."""
-    tasks = list(dict.fromkeys(found["task"]))
-    figure, axes = style.new_figure(max(width * len(tasks), 7), height, rows=rows, cols=max(len(tasks), 1))
-    by_task = np.asarray(axes, dtype=object).reshape(rows, -1)
-    return figure, {task: by_task[:, column] for column, task in enumerate(tasks)}
-
-
 def _in_order(codes: pd.Series) -> list[str]:
-    """Languages in the order of LANGUAGES (train's first), others after them."""
+    """Languages in the order of LANGUAGES (train's first), unknown ones after them."""
     known = list(LANGUAGES)
     return sorted(codes.unique(), key=lambda code: (known.index(code) if code in known else len(known), code))
 
 
-def _say_empty(axes: Axes, message: str) -> None:
-    axes.figure.set_size_inches(7, 1)
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, message, ha="center", va="center", transform=axes.transAxes)
-
-
 def rows_by_language(found: pd.DataFrame) -> Figure:
     """Rows of each language in train, dev and test (log scale); what train does not have stands out."""
-    figure, panels = _panels(found, height=4)
-    for task, (axes,) in panels.items():
-        part = found[found["task"] == task]
+    figure, panels = style.panels(style.by_task(found), height=4)
+    for task, part, axes in panels:
         languages, splits = _in_order(part["language"]), list(dict.fromkeys(part["split"]))
         splits.sort(key=["train", "dev", "test"].index)
         for number, split in enumerate(splits):
@@ -56,6 +42,8 @@ def rows_by_language(found: pd.DataFrame) -> Figure:
                 axes.axvspan(place - 0.5, place + 0.5, color=style.COLOURS["unseen"], alpha=0.13, lw=0)
         axes.set_xticks(range(len(languages)), languages)
         axes.set(title=f"{task}: rows by language (shaded: not in train)", ylabel="rows, log scale", yscale="log")
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid(axis="x", visible=False)
         axes.legend(ncols=3, loc="upper right")
         axes.set_ylim(part["rows"].min() / 4, part["rows"].max() * 4)
@@ -64,9 +52,9 @@ def rows_by_language(found: pd.DataFrame) -> Figure:
 
 def positive_rates(found: pd.DataFrame) -> Figure:
     """Positive rate of each language of train with its 95% Wilson interval; the line is the whole task."""
-    figure, panels = _panels(found, height=3.8)
-    for task, (axes,) in panels.items():
-        part = found[found["task"] == task].set_index("language")
+    figure, panels = style.panels(style.by_task(found), height=3.8)
+    for task, part, axes in panels:
+        part = part.set_index("language")
         languages = _in_order(part.index.to_series())[::-1]
         part = part.loc[languages]
         _draw_intervals(axes, part, np.arange(len(part)), style.COLOURS["positive"])
@@ -80,17 +68,17 @@ def positive_rates(found: pd.DataFrame) -> Figure:
 
 
 def _draw_intervals(axes: Axes, rates: pd.DataFrame, places: np.ndarray, colour: str, label: str = "") -> None:
-    reach = [rates["rate"] - rates["low"], rates["high"] - rates["rate"]]
+    reach = [(rates["rate"] - rates["low"]).clip(lower=0), (rates["high"] - rates["rate"]).clip(lower=0)]
     axes.errorbar(rates["rate"], places, xerr=reach, fmt="o", ms=5, capsize=3, color=colour, label=label)
 
 
 def lengths(found: pd.DataFrame, unit: str = "characters") -> Figure:
     """Lengths of queries and targets by language and label: 5–95% as a line, the middle half as a bar, the median."""
     found = found[found["unit"] == unit]
-    figure, panels = _panels(found, height=7, rows=2)
-    for task, column in panels.items():
+    figure, panels = style.panels(style.by_task(found), height=7, rows=2)
+    for task, rows, column in panels:
         for axes, field in zip(column, ("query", "target"), strict=True):
-            part = found[(found["task"] == task) & (found["field"] == field)]
+            part = rows[rows["field"] == field]
             languages = _in_order(part["language"])[::-1]
             for label, (name, colour) in _LABELS.items():
                 spread = part[part["label"] == label].set_index("language").reindex(languages)
@@ -100,17 +88,16 @@ def lengths(found: pd.DataFrame, unit: str = "characters") -> Figure:
                 axes.plot(spread["p50"], place, "|", color="black", ms=8)
             axes.set_yticks(range(len(languages)), languages)
             axes.set(title=f"{task}: {unit} of the {field}", xlabel=unit, xlim=(0, None))
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper right", ncols=2)
+    style.legend_below(figure)
     return figure
 
 
 def fan_out(found: pd.DataFrame) -> Figure:
     """How many targets a query has, and how many queries a target."""
-    figure, panels = _panels(found, height=3.6)
-    for task, (axes,) in panels.items():
+    figure, panels = style.panels(style.by_task(found), height=3.6)
+    for task, rows, axes in panels:
         for number, of in enumerate(("targets per query", "queries per target")):
-            part = found[(found["task"] == task) & (found["of"] == of)]
+            part = rows[rows["of"] == of]
             axes.bar(part["count"] + (number - 0.5) * 0.38, part["share"], width=0.36, label=of)
         most = int(found["count"].max())
         axes.set_xticks(range(1, most + 1), [*map(str, range(1, most)), f"{most}+"])
@@ -122,10 +109,9 @@ def fan_out(found: pd.DataFrame) -> Figure:
 
 def category_treemap(found: pd.DataFrame) -> Figure:
     """The category tree: areas are rows of train, colours the positive rate of the second level, frames the top."""
-    figure, axes = style.new_figure(11, 6.5)
     if found.empty:
-        _say_empty(axes, "no QC rows, so no category tree")
-        return figure
+        return style.only_says("no QC rows, so no category tree")
+    figure, axes = style.new_figure(11, 6.5)
     whole = found["positive"].sum() / found["rows"].sum()
     colours = TwoSlopeNorm(whole, vmin=max(whole - 0.25, -0.01), vmax=min(whole + 0.25, 1.01))
     tops = found.groupby("top")["rows"].sum().sort_values(ascending=False)
@@ -144,7 +130,7 @@ def category_treemap(found: pd.DataFrame) -> Figure:
 
 
 def _name_area(axes: Axes, top: str, leaves: pd.DataFrame, area: tuple[float, float, float, float]) -> None:
-    """The name and rate of a top level, where its rectangle has room for them."""
+    """The name and rate of a top level, where its rectangle is large enough for them."""
     x, y, width, height = area
     if width < 7 or height < 4:
         return
@@ -156,13 +142,12 @@ def _name_area(axes: Axes, top: str, leaves: pd.DataFrame, area: tuple[float, fl
 
 
 def token_bars(found: pd.DataFrame, task: str) -> Figure:
-    """The most frequent query tokens of each language of a task; colour says how often such rows are relevant."""
+    """The most frequent query tokens of each language of a task; the colour is their positive rate."""
     part = found[found["task"] == task]
     languages = _in_order(part["language"])
-    figure, grid = _language_grid(len(languages), height=3.2)
     if not languages:
-        _say_empty(grid[0], f"no {task} rows")
-        return figure
+        return style.only_says(f"no {task} rows")
+    figure, grid = _language_grid(len(languages), height=3.2)
     whole = part["positive"].sum() / part["rows"].sum()
     colours = TwoSlopeNorm(whole, vmin=max(whole - 0.25, -0.01), vmax=min(whole + 0.25, 1.01))
     for axes, language in zip(grid, languages, strict=False):
@@ -180,9 +165,9 @@ def skewed_tokens(found: pd.DataFrame, task: str) -> Figure:
     """Query tokens whose rows are relevant far more, or less, often than usual in their language (the line)."""
     part = found[found["task"] == task]
     languages = _in_order(part["language"])
-    figure, grid = _language_grid(len(languages), height=3.6)
     if not languages:
-        _say_empty(grid[0], "no token is frequent enough")
+        return style.only_says(f"{task}: no token is frequent enough")
+    figure, grid = _language_grid(len(languages), height=3.6)
     for axes, language in zip(grid, languages, strict=False):
         tokens = part[part["language"] == language].reset_index(drop=True)
         colour = np.where(tokens["z"] > 0, style.COLOURS["positive"], style.COLOURS["negative"])
@@ -196,11 +181,11 @@ def skewed_tokens(found: pd.DataFrame, task: str) -> Figure:
 
 def _language_grid(count: int, height: float) -> tuple[Figure, list[Axes]]:
     """Axes for `count` languages, four a row; those left over are hidden."""
-    columns = min(max(count, 1), 4)
-    rows = -(-max(count, 1) // columns)
+    columns = min(count, 4)
+    rows = -(-count // columns)
     figure, axes = style.new_figure(3.2 * columns, height * rows, rows=rows, cols=columns)
     grid = list(np.asarray(axes, dtype=object).reshape(-1))
-    for spare in grid[max(count, 1) :]:
+    for spare in grid[count:]:
         spare.set_axis_off()
     return figure, grid
 
@@ -209,11 +194,10 @@ def unseen_shares(found: pd.DataFrame, tokens: pd.DataFrame, split: str = "dev")
     """Share of a split's rows (or query tokens) of each language that train never showed."""
     both = pd.concat([found, tokens.assign(kind="query tokens")], ignore_index=True)
     both = both[both["split"] == split]
-    figure, panels = _panels(both, height=3.4, width=6.5)
-    if not panels:
-        _say_empty(figure.axes[0], f"no {split} file")
-    for task, (axes,) in panels.items():
-        part = both[both["task"] == task]
+    if both.empty:
+        return style.only_says(f"no {split} file")
+    figure, panels = style.panels(style.by_task(both), height=3.4, width=6.5)
+    for task, part, axes in panels:
         wide = part.pivot(index="kind", columns="language", values="share")
         wide = wide.reindex(index=list(dict.fromkeys(part["kind"])), columns=_in_order(part["language"]))
         _draw_shares(axes, wide)
@@ -235,9 +219,8 @@ def _draw_shares(axes: Axes, wide: pd.DataFrame) -> None:
 
 def tag_against_text(found: pd.DataFrame) -> Figure:
     """For each tag, the share of its rows by the language that the query is written in."""
-    figure, panels = _panels(found, height=4.6, width=6.5)
-    for task, (axes,) in panels.items():
-        part = found[found["task"] == task]
+    figure, panels = style.panels(style.by_task(found), height=4.6, width=6.5)
+    for task, part, axes in panels:
         wide = part.pivot(index="language", columns="text_language", values="share").fillna(0.0)
         columns = [code for code in _in_order(part["text_language"]) if wide[code].max() >= 0.005]
         _draw_shares(axes, wide.reindex(index=_in_order(part["language"]), columns=columns))
@@ -249,13 +232,13 @@ def mis_tagged_rates(found: pd.DataFrame, fewest: int = 30) -> Figure:
     """Positive rate of rows whose tag fits and of those whose tag does not, where there are `fewest` of the latter."""
     wrong = found[(found["tag"] == "does not fit") & (found["rows"] >= fewest)]
     shown = found.merge(wrong[["task", "language"]], on=["task", "language"])
-    figure, panels = _panels(shown, height=3.2)
-    if not panels:
-        _say_empty(figure.axes[0], f"no language has {fewest} mis-tagged rows")
-    for task, (axes,) in panels.items():
-        languages = _in_order(shown.loc[shown["task"] == task, "language"])[::-1]
+    if shown.empty:
+        return style.only_says(f"no language has {fewest} mis-tagged rows")
+    figure, panels = style.panels(style.by_task(shown), height=3.2)
+    for task, rows, axes in panels:
+        languages = _in_order(rows["language"])[::-1]
         for tag, offset, colour in (("fits", 0.12, "seen"), ("does not fit", -0.12, "unseen")):
-            part = shown[(shown["task"] == task) & (shown["tag"] == tag)].set_index("language").loc[languages]
+            part = rows[rows["tag"] == tag].set_index("language").loc[languages]
             _draw_intervals(axes, part, np.arange(len(part)) + offset, style.COLOURS[colour], f"tag {tag}")
         axes.set_yticks(range(len(languages)), languages)
         axes.set(title=f"{task}: positive rate by whether the tag fits", xlabel="share of relevant rows")
@@ -267,10 +250,10 @@ def mis_tagged_rates(found: pd.DataFrame, fewest: int = 30) -> Figure:
 def shared_words(found: pd.DataFrame) -> Figure:
     """Share of rows whose query and target have a word in common, by label; below, with the English translation."""
     texts = list(dict.fromkeys(found["text"]))
-    figure, panels = _panels(found, height=3.2 * len(texts), rows=len(texts))
-    for task, column in panels.items():
-        for axes, text in zip(column, texts, strict=True):
-            part = found[(found["task"] == task) & (found["text"] == text)]
+    figure, panels = style.panels(style.by_task(found), height=3.2 * len(texts), rows=len(texts))
+    for task, rows, column in panels:
+        for axes, text in zip(np.atleast_1d(column), texts, strict=True):
+            part = rows[rows["text"] == text]
             languages = _in_order(part["language"])
             for label, (name, colour) in _LABELS.items():
                 shares = part[part["label"] == label].set_index("language")["any"].reindex(languages)
@@ -279,15 +262,14 @@ def shared_words(found: pd.DataFrame) -> Figure:
             axes.set_xticks(range(len(languages)), languages)
             axes.set(title=f"{task}: {text} and target share a word", ylabel="share of rows", ylim=(0, 1))
             axes.grid(axis="x", visible=False)
-    next(iter(panels.values()))[0].legend()
+    style.legend_below(figure)
     return figure
 
 
 def fold_balance(balance: pd.DataFrame) -> Figure:
     """By how many rows each language × label × fold is off its perfect number; `balance` has a column `task`."""
-    figure, panels = _panels(balance, height=4.6)
-    for task, (axes,) in panels.items():
-        part = balance[balance["task"] == task]
+    figure, panels = style.panels(style.by_task(balance), height=4.6)
+    for task, part, axes in panels:
         group = part["language"] + " " + part["label"].map({0: "not relevant", 1: "relevant"})
         wide = part.assign(group=group).pivot(index="group", columns="fold", values="rows")
         off = wide.sub(wide.mean(axis=1), axis=0)

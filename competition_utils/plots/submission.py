@@ -6,12 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from competition_utils.plots import style
-
-BINS = np.linspace(0, 1, 41)
 
 
 def positive_shares(decisions: Mapping[str, pd.DataFrame], split: str) -> Figure:
@@ -19,8 +16,8 @@ def positive_shares(decisions: Mapping[str, pd.DataFrame], split: str) -> Figure
 
     `decisions`: task name → `language, split, prediction` 0/1. One dot where a language has no validation rows.
     """
-    figure, panels = _panels(decisions)
-    for (task, table), ax in zip(decisions.items(), panels, strict=True):
+    figure, panels = style.panels(decisions.items(), height=4)
+    for task, table, ax in panels:
         shares = table.groupby(["language", "split"])["prediction"].mean().unstack()
         shares = shares.reindex(columns=["valid", split]).sort_values(split)
         place = np.arange(len(shares))
@@ -29,7 +26,7 @@ def positive_shares(decisions: Mapping[str, pd.DataFrame], split: str) -> Figure
         ax.plot(shares[split], place, "o", color=style.COLOURS["accent"], label=split)
         ax.set_yticks(place, shares.index)
         ax.set(title=f"{task}: share called relevant", xlabel="share of rows", xlim=(0, 1.03))
-    _legend(figure, panels[0])
+    style.legend_below(figure)
     return figure
 
 
@@ -38,24 +35,12 @@ def score_histograms(decisions: Mapping[str, pd.DataFrame], split: str) -> Figur
 
     `decisions`: task name → `split, score` (0–1), `threshold` (dashed; one line for each that occurs).
     """
-    figure, panels = _panels(decisions)
-    for (task, table), ax in zip(decisions.items(), panels, strict=True):
-        for part, colour in (("valid", "neutral"), (split, "accent")):
-            scores = table.loc[table["split"] == part, "score"]
-            name = "validation" if part == "valid" else part
-            ax.hist(scores, bins=BINS, density=True, alpha=0.6, color=style.COLOURS[colour], label=name)
-        for threshold in table.loc[table["split"] == split, "threshold"].unique():
+    figure, panels = style.panels(decisions.items(), height=4)
+    for task, table, ax in panels:
+        valid, answered = (table[table["split"] == name] for name in ("valid", split))
+        style.score_histogram(ax, {"validation": (valid["score"], "neutral"), split: (answered["score"], "accent")})
+        for threshold in answered["threshold"].unique():
             ax.axvline(threshold, color=style.COLOURS["negative"], linestyle="--", linewidth=1)
-        ax.set(title=f"{task}: scores and threshold", xlabel="score", ylabel="density", xlim=(0, 1))
-    _legend(figure, panels[0])
+        ax.set(title=f"{task}: scores and threshold")
+    style.legend_below(figure)
     return figure
-
-
-def _panels(decisions: Mapping[str, pd.DataFrame]) -> tuple[Figure, list[Axes]]:
-    figure, axes = style.new_figure(width=4.8 * len(decisions) + 1, height=4, cols=len(decisions))
-    return figure, list(np.atleast_1d(axes))
-
-
-def _legend(figure: Figure, panel: Axes) -> None:
-    """One legend for all panels, beside them, where it hides nothing."""
-    figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=2)

@@ -12,7 +12,8 @@ from IPython.display import Image, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from competition_utils.plots.style import COLOURS, PALETTE, new_figure
+from competition_utils.plots import style
+from competition_utils.plots.style import COLOURS, PALETTE
 
 SCREEN_DPI = 90
 MOST_MARKERS = 20  # a curve of more points is drawn as a line alone
@@ -31,20 +32,19 @@ def learning_curves(history: pd.DataFrame) -> Figure:
     `stage`, numbered from 1), their epochs run on from one to the next, and the stages before the last are shaded.
     """
     history = _running_on(history)
-    measured = _curves_in(history)
-    figure, axes = new_figure(5.5 * len(measured), 4, cols=len(measured))
-    for axis, name in zip(np.atleast_1d(axes), measured, strict=True):
+    measured = [(name, CURVES[name]) for name in _curves_in(history)]
+    figure, panels = style.panels(measured, height=4)
+    for name, (title, label_of_y), axis in panels:
         _shade_first_stages(axis, history)
         for colour, ((task, fold), curve) in zip(PALETTE, history.groupby(["task", "fold"]), strict=False):
             for stage, points in curve.dropna(subset=name).groupby("stage"):
                 label = f"{task}, fold {fold}" if stage == curve["stage"].max() else None
                 marker = "o" if len(points) <= MOST_MARKERS else None
                 axis.plot(points["epoch"], points[name], color=colour, marker=marker, label=label)
-        title, label = CURVES[name]
         if name == "valid_auc":
             axis.axhline(0.5, color=COLOURS["baseline"], linestyle=":", linewidth=1)
             axis.annotate("chance", (1, 0.5), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
-        axis.set(title=title, xlabel="epoch", ylabel=label)
+        axis.set(title=title, xlabel="epoch", ylabel=label_of_y)
         axis.legend()
     return figure
 
@@ -81,8 +81,8 @@ def length_histogram(lengths: Mapping[str, np.ndarray], max_length: int | None) 
 
     `lengths`: task → int64 [n].
     """
-    figure, axes = new_figure(5.5 * len(lengths), 3.4, cols=len(lengths))
-    for axis, (task, tokens) in zip(np.atleast_1d(axes), lengths.items(), strict=True):
+    figure, panels = style.panels(lengths.items(), height=3.4)
+    for task, tokens, axis in panels:
         widest = max(int(np.percentile(tokens, 99.9)), max_length or 0) + 2
         step = max(1, widest // 60)
         axis.hist(np.minimum(tokens, widest), bins=np.arange(0, widest + 2 * step, step), color=COLOURS["neutral"])
@@ -122,20 +122,12 @@ def score_distributions(scored: pd.DataFrame) -> Figure:
 
     `scored`: `task, score, label` with labels 0/1.
     """
-    tasks = scored["task"].unique()
-    figure, axes = new_figure(5.5 * len(tasks), 3.8, cols=len(tasks))
-    for axis, task in zip(np.atleast_1d(axes), tasks, strict=True):
-        rows = scored[scored["task"] == task]
-        for label, name in ((1, "positive"), (0, "negative")):
-            axis.hist(
-                rows.loc[rows["label"] == label, "score"],
-                bins=np.linspace(0, 1, 41),
-                density=True,
-                alpha=0.65,
-                color=COLOURS[name],
-                label={1: "relevant", 0: "not relevant"}[label],
-            )
-        axis.set(title=f"{task}: validation scores by label", xlabel="score", ylabel="density")
+    figure, panels = style.panels(style.by_task(scored), height=3.8)
+    for task, rows, axis in panels:
+        relevant = rows["label"] == 1
+        parts = {"relevant": (relevant, "positive"), "not relevant": (~relevant, "negative")}
+        style.score_histogram(axis, {name: (rows.loc[part, "score"], colour) for name, (part, colour) in parts.items()})
+        axis.set(title=f"{task}: validation scores by label")
         axis.legend()
     return figure
 
@@ -145,10 +137,9 @@ def auc_by_language(table: pd.DataFrame) -> Figure:
 
     `table`: `task, language, model, baseline`.
     """
-    tasks = table["task"].unique()
-    figure, axes = new_figure(5.5 * len(tasks), 3.8, cols=len(tasks))
-    for axis, task in zip(np.atleast_1d(axes), tasks, strict=True):
-        rows = table[table["task"] == task].sort_values("model")
+    figure, panels = style.panels(style.by_task(table), height=3.8)
+    for task, rows, axis in panels:
+        rows = rows.sort_values("model")
         place = np.arange(len(rows))
         axis.hlines(place, rows["baseline"], rows["model"], color=COLOURS["neutral"], linewidth=2)
         axis.scatter(rows["baseline"], place, color=COLOURS["baseline"], label="linear", zorder=3)

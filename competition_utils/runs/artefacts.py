@@ -9,20 +9,27 @@ import pandas as pd
 
 from competition_utils import paths
 from competition_utils.errors import UserError
+from competition_utils.storage import read_parquet
 
 
 def find_run(name: str) -> Path:
-    """The folder of a run, given its name or its folder; raises UserError that lists the runs there are."""
+    """The folder of a run, given its name or its folder; raises UserError that lists the runs there are.
+
+    A run is a folder with a `run.yaml`, or with the folder of a stage where its notebooks were executed by hand.
+    """
     for folder in (paths.run_folder(name), Path(name).expanduser().resolve()):
-        if folder.is_dir():
+        if _is_run(folder):
             return folder
     runs = paths.run_folder(".")
-    known = sorted(each.name for each in runs.iterdir() if each.is_dir()) if runs.is_dir() else []
+    known = sorted(each.name for each in runs.iterdir() if _is_run(each)) if runs.is_dir() else []
     raise UserError(
-        f"run: expected the name of a run in {paths.shown(runs)} or its folder, found neither "
-        f"called {name!r}.\n"
+        f"run: expected a run's name in {paths.shown(runs)} or its folder, found {name!r}.\n"
         f"There are: {', '.join(known) or 'none yet'}."
     )
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "run.yaml").is_file() or any((folder / stage).is_dir() for stage in paths.STAGES)
 
 
 def artefact_reader(run: Path) -> Callable[..., pd.DataFrame]:
@@ -33,6 +40,6 @@ def artefact_reader(run: Path) -> Callable[..., pd.DataFrame]:
         if not path.is_file():
             place = f"{paths.shown(run)}/{of}/{name}.parquet"  # not shown(path), which would follow a link
             raise UserError(f"expected {place}, found no such file. Run stage {of} of that run first.")
-        return pd.read_parquet(path)
+        return read_parquet(path)
 
     return read

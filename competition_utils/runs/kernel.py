@@ -17,7 +17,10 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from competition_utils import errors, paths
+from competition_utils.storage import hash_file, read_json, write_json
 
+START_SECONDS = 600  # a kernel starts in seconds, on a starved machine in minutes
+EXECUTED = ".executed.json"
 # A file that is missing within a stage is more likely our fault than the user's; these are the user's.
 UNUSABLE_FILE = {kind.__name__ for kind in (PermissionError, IsADirectoryError, NotADirectoryError)}
 
@@ -90,7 +93,7 @@ def clock(seconds: float) -> str:
 
 
 def execute(stage: str, run: Path, parameters: Mapping[str, Any], expected: float | None = None) -> None:
-    """Execute the notebook of a stage into the run's folder; `expected` seconds are told beside the bar.
+    """Execute the notebook of a stage into the run's folder; `expected` seconds are shown beside the bar.
 
     It grows beside, as `03_finetune.running.ipynb`, and takes its place when it ended, well or not. Raises
     UserError for one raised in a cell, StageFailed for any other error; both name the executed notebook.
@@ -110,6 +113,7 @@ def execute(stage: str, run: Path, parameters: Mapping[str, Any], expected: floa
             kernel_manager_class=OwnKernelManager,
             progress_bar={"desc": title, "leave": False, "disable": None},
             stderr_file=echo,
+            start_timeout=START_SECONDS,
             coalesce_streams=True,  # else each refresh of a progress bar stays as a line of its own
         )
     except PapermillExecutionError as error:
@@ -119,19 +123,42 @@ def execute(stage: str, run: Path, parameters: Mapping[str, Any], expected: floa
             f"Stage {stage} failed: its kernel died, most often for want of memory.\n"
             f"See how far it came in {paths.shown(executed)}; give smaller batches, then go on with --resume."
         ) from None
+    except RuntimeError as error:
+        if "Kernel didn't respond" not in str(error):
+            raise
+        raise StageFailed(
+            f"Stage {stage} failed: its kernel did not start within {START_SECONDS} seconds.\n"
+            "The machine is short of processor time or memory; go on with --resume when it has some."
+        ) from None
     finally:
         echo.close()
         if growing.is_file():
             growing.replace(executed)
 
 
+def note_executed(run: Path, stage: str) -> None:
+    """Keep the hash of a stage's executed notebook and its seconds, so that a changed or lost one is noticed."""
+    executed = run / paths.notebook_name(stage)
+    seconds = read_json(executed)["metadata"]["papermill"]["duration"]
+    entry = {"sha256": hash_file(executed), "seconds": round(seconds, 2)}
+    write_json(run / EXECUTED, {**read_executed(run), stage: entry})
+
+
+def read_executed(run: Path) -> dict[str, dict[str, Any]]:
+    """stage → `sha256, seconds` of the notebooks that the runner executed; empty where the note is damaged."""
+    try:
+        return read_json(run / EXECUTED)
+    except (errors.DamagedFile, OSError):
+        return {}
+
+
 def _told(stage: str, executed: Path, error: PapermillExecutionError) -> Exception:
     if error.ename in _user_error_names():
-        return errors.UserError(f"Stage {stage}: {error.evalue}\n(told by {paths.shown(executed)})")
+        return errors.UserError(f"Stage {stage}: {error.evalue}\n(reported by {paths.shown(executed)})")
     if error.ename in UNUSABLE_FILE:
         return errors.UserError(
             f"Stage {stage}: expected files and folders that can be read and written, found: {error.evalue}\n"
-            f"Check path and permissions. (told by {paths.shown(executed)})"
+            f"Check path and permissions. (reported by {paths.shown(executed)})"
         )
     reason = error.evalue.strip().split("\n")[0]
     return StageFailed(

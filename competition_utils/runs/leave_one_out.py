@@ -33,7 +33,7 @@ NewModel = Callable[[], RelevanceModel]
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What leaving languages out told, with augmented rows or without.
+    """What leaving languages out gave, with augmented rows or without.
 
     `by_language`: one row a language left out, `rows, f1, f1_matched_rate, f1_own` (its own best threshold,
     which nobody can know), `auc, all_positive_f1, threshold, created_rows` (augmented rows tagged with that
@@ -71,12 +71,12 @@ def language_splits(train: pd.DataFrame, with_augmentation: bool) -> Iterator[La
     rows.
 
     Augmented rows serve to fit only, only outside fold 0, and only where their origin may be fitted on, since
-    a label tells whatever language it is told in. Rows translated into the language left out from others
+    a label carries over to every translation of its row. Rows translated into the language left out from another
     stay: they are what augmentation is for.
     """
     original = train["source"] == "original"
-    for language, others, out in folds.leave_one_language_out(train[original]):
-        allowed = train["origin_id"].isin(train.loc[original, "id"][others])
+    for language, kept, out in folds.leave_one_language_out(train[original]):
+        allowed = train["origin_id"].isin(train.loc[original, "id"][kept])
         validates = train["fold"] == VALID_FOLD
         fit = train[allowed & ~validates & (with_augmentation | original)]
         yield LanguageSplit(language, fit, train[allowed & validates & original], train[original][out])
@@ -124,7 +124,7 @@ def _languages(train: pd.DataFrame) -> list[str]:
 
 
 def _fit_and_measure(split: LanguageSplit, model: RelevanceModel, work_dir: Path, seed: int):
-    """The language's row of figures, and its predictions by the threshold of the others."""
+    """The language's row of figures, and its predictions by the threshold of the remaining languages."""
     work_dir.mkdir(parents=True, exist_ok=True)
     model.fit(split.fit, split.valid, work_dir=work_dir, seed=seed)
     best = best_threshold(split.valid["label"].to_numpy(np.int64), model.score(split.valid))
@@ -198,6 +198,6 @@ def leave_out_in_run(run: Path, task: str, kind: str, settings: Mapping[str, Any
     train = artefact_reader(run)(f"{task}_train", of="augmentation")
     with TemporaryDirectory(prefix="left_out_") as work_dir:
         ways = both_ways(train, kind, settings, work_dir=Path(work_dir), seed=seed)
-    told = {"model": kind, "settings": dict(settings), "seed": seed, "ways": [way.as_dict() for way in ways]}
-    write_json(folder / f"{task}.json", told)
+    content = {"model": kind, "settings": dict(settings), "seed": seed, "ways": [way.as_dict() for way in ways]}
+    write_json(folder / f"{task}.json", content)
     return ways

@@ -43,7 +43,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 def expected_seconds(entries: list[dict[str, Any]], config: str, settings_hash: str) -> dict[str, float]:
     """Seconds by stage of the newest run with these settings, else of the newest of the config."""
     for key, value in (("settings_hash", settings_hash), ("config", config)):
-        alike = [entry for entry in entries if entry.get(key) == value]
-        if alike:
-            return alike[-1]["seconds"]
+        same = [entry for entry in entries if entry.get(key) == value]
+        if same:
+            return same[-1]["seconds"]
     return {}

@@ -21,9 +21,9 @@ from competition_utils import paths
 from competition_utils.errors import Fault, UserError
 from competition_utils.runs import ledger, report
 from competition_utils.runs.config import Config
-from competition_utils.runs.kernel import StageFailed, clock, execute
-from competition_utils.runs.stage import stage_settings, versions, why_not_done
-from competition_utils.storage import hash_json, read_json, write_json, write_text
+from competition_utils.runs.kernel import StageFailed, clock, execute, note_executed, read_executed
+from competition_utils.runs.stage import read_manifest, stage_settings, versions, why_not_done
+from competition_utils.storage import hash_file, hash_json, read_json, write_json, write_text
 from competition_utils.submit import check_submission, export_submission, source_file
 from competition_utils.synthetic.folder import data_folder
 from competition_utils.tasks import select_tasks
@@ -57,7 +57,18 @@ class Run:
         return hash_json(self.resolved())
 
     def why_not_done(self, stage: str) -> str | None:
-        return why_not_done(stage, self.folder, self.parameters(stage))
+        reason = why_not_done(stage, self.folder, self.parameters(stage))
+        return reason or self._why_notebook_is_not_kept(stage)
+
+    def _why_notebook_is_not_kept(self, stage: str) -> str | None:
+        """None where the executed notebook is the one that the runner wrote, or the stage was run by hand."""
+        written = read_executed(self.folder).get(stage, {}).get("sha256")
+        executed = self.folder / paths.notebook_name(stage)
+        if written is None or (executed.is_file() and hash_file(executed) == written):
+            return None
+        return (
+            f"its notebook {executed.name} changed" if executed.is_file() else f"its notebook {executed.name} is gone"
+        )
 
     def seconds(self) -> dict[str, float]:
         """Seconds of each finished stage."""
@@ -65,11 +76,9 @@ class Run:
 
 
 def _seconds(run: Path, stage: str) -> float:
-    """As papermill notes them in the notebook, the start of the kernel included; of a stage that was run by
-    hand, as its manifest tells."""
-    executed = run / paths.notebook_name(stage)
-    noted = read_json(executed)["metadata"].get("papermill", {}) if executed.is_file() else {}
-    return round(noted.get("duration") or read_json(run / stage / "manifest.json")["seconds"], 2)
+    """As papermill notes them, the start of the kernel included; of a stage run by hand, as its manifest says."""
+    by_runner = read_executed(run).get(stage, {}).get("seconds")
+    return by_runner or round(read_manifest(run / stage / "manifest.json")["seconds"], 2)
 
 
 @dataclass(frozen=True)
@@ -148,6 +157,7 @@ def _execute_stages(run: Run, chosen: tuple[str, ...], forced: str | None) -> bo
             print(f"{stage:<17} run again: {reason}", flush=True)
         started, worked = time.monotonic(), True
         execute(stage, run.folder, run.parameters(stage), expected.get(stage))
+        note_executed(run.folder, stage)
         _refuse_unfinished(run, stage)
         now = time.monotonic()
         left = _time_left(expected, chosen[number + 1 :])
@@ -219,15 +229,6 @@ def export_run(folder: Path) -> list[Fault]:
     tasks = select_tasks(settings["task"])
     sources = {task.name: source_file(task, data, settings["submit_split"]) for task in tasks}
     return check_submission(exported, sources)
-
-
-def find_run(name: str) -> Path:
-    """The folder of a run, given its name in `papermill_runs/` or a path; UserError lists those there are."""
-    for folder in (Path(name), paths.run_folder(name)):
-        if (folder / "run.yaml").is_file():
-            return folder.resolve()
-    known = sorted(path.parent.name for path in paths.run_folder("").glob("*/run.yaml"))
-    raise UserError(f"run: expected a run's name or folder, found {name!r}. There are: {', '.join(known) or 'none'}.")
 
 
 def _ledger_entry(run: Run, metrics: dict[str, Any]) -> dict[str, Any]:

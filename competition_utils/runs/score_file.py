@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from competition_utils import distributed
 from competition_utils.data.check import fields_of, task_of
@@ -44,14 +47,14 @@ def score_file(
     *,
     task: str | None = None,
     lexicon: Path | None = None,
-    others: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Scored:
     """Write `id, task, language, score` for each row of `source`, in its order.
 
     `source` has the official fields of a task, or the columns `query` and `target` (then `id` and `language` where
     it has them, else 1, 2, … and "und"). Queries are translated with `lexicon`, else with the lexicon beside
     `source` if there is one. Scores are kept by content under `.cache/scores`: called again after a kill, only what
-    is missing is scored. `others` are settings of the model to use instead of the saved ones. Raises UserError for
+    is missing is scored. `overrides` are settings of the model to use instead of the saved ones. Raises UserError for
     an output of unknown kind, before any work, and DataError for the faults of the file.
     """
     if output.suffix not in WRITERS:
@@ -62,9 +65,11 @@ def score_file(
     pairs, _ = clean_table(*_read_pairs(source, TASKS[task] if task else None))
     pairs = pairs.drop(columns=["origin_query", "origin_target"])
     translator = open_translator(str(lexicon or "auto"), source.parent)
-    fitted = load_model(model, others)  # after the files were read: a large model takes minutes
+    fitted = load_model(model, overrides)  # after the files were read: a large model takes minutes
     pairs["query_en"] = "" if translator is None else translate_table(pairs, translator)
-    scores = score_cached(fitted, pairs, ScoreCache(project_root() / ".cache" / "scores" / model_hash(model, others)))
+    scores = score_cached(
+        fitted, pairs, ScoreCache(project_root() / ".cache" / "scores" / model_hash(model, overrides))
+    )
     first_process = distributed.is_first()
     if first_process:
         WRITERS[output.suffix](output, pairs[["id", "task", "language"]].assign(score=scores))
@@ -89,7 +94,10 @@ def _read_pairs(source: Path, task: Task | None) -> tuple[pd.DataFrame, Task]:
 
 def _read_plain(source: Path, task: Task) -> tuple[pd.DataFrame, Task]:
     """Columns `query, target` (and `id, language` where given) as a table; texts stay as they are."""
-    table = pd.concat([_plain_chunk(given) for given in _chunks(source)], ignore_index=True)
+    try:
+        table = pd.concat([_plain_chunk(given) for given in _chunks(source)], ignore_index=True)
+    except (ValueError, EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException) as error:
+        raise UserError(f"input {source}: expected rows with query and target, found: {error}. Correct it.") from None
     if table.empty:
         raise UserError(f"input: expected rows with query and target, found only their names in {source}.")
     return table.assign(
@@ -100,7 +108,7 @@ def _read_plain(source: Path, task: Task) -> tuple[pd.DataFrame, Task]:
 
 
 def _chunks(source: Path) -> Iterator[pd.DataFrame]:
-    """The rows of a file, some at a time: a reader holds a row in many times the room that its text takes."""
+    """The rows of a file, some at a time: a reader's row takes many times the memory of its text."""
     if ".parquet" in source.suffixes:
         yield pd.read_parquet(source)
     elif ".csv" in source.suffixes:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from competition_utils import paths
-from competition_utils.errors import UserError
+from competition_utils.errors import DamagedFile, UserError
 from competition_utils.runs.config import run_schema
 from competition_utils.runs.parameters import code_hash, read_parameters
 from competition_utils.settings.faults import checked
@@ -34,6 +34,7 @@ from competition_utils.storage import (
     hash_file,
     hash_json,
     read_json,
+    read_parquet,
     write_json,
     write_parquet,
 )
@@ -94,7 +95,7 @@ class Stage:
 
     def read(self, name: str, of: str) -> pd.DataFrame:
         """The table `name` (no suffix) that an earlier stage wrote."""
-        return pd.read_parquet(self.path(f"{name}.parquet", of=of))
+        return read_parquet(self.path(f"{name}.parquet", of=of))
 
     def read_json(self, name: str, of: str) -> Any:
         """What an earlier stage saved with `save_json(name, …)`; `"metrics"` is what it finished with."""
@@ -150,7 +151,7 @@ class Stage:
             "seconds": seconds,
             "versions": versions(),
         }
-        write_json(self.manifest_path, manifest)
+        write_json(self.manifest_path, {**manifest, "sha256": hash_json(manifest)})
         print(f"{self.name}: {len(outputs)} files in {paths.shown(self.folder)}, {seconds:.1f} s")
 
 
@@ -170,7 +171,7 @@ def open_stage(name: str, run_dir: Path | str, settings: Mapping[str, Any]) -> S
         "earlier": {before: _outputs_hash(run / before) for before in earlier},
     }
     opened = stage.folder / ".opened.json"
-    goes_on = opened.is_file() and read_json(opened) == identity and not stage.manifest_path.is_file()
+    goes_on = not stage.manifest_path.exists() and _content(opened) == identity
     if stage.folder.is_dir() and not goes_on:
         shutil.rmtree(stage.folder)
     write_json(opened, identity)
@@ -193,7 +194,9 @@ def why_not_done(name: str, run: Path, values: Mapping[str, Any]) -> str | None:
     path = run / name / "manifest.json"
     if not path.is_file():
         return "not finished yet" if path.parent.is_dir() else "not run yet"
-    manifest = read_json(path)
+    manifest = read_manifest(path)
+    if manifest is None:
+        return "its manifest is damaged"
     changed = _changed_settings(manifest["settings"], stage_settings(name, values)[1])
     if changed:
         return f"settings changed ({', '.join(changed)})"
@@ -209,6 +212,23 @@ def why_not_done(name: str, run: Path, values: Mapping[str, Any]) -> str | None:
         if _hash_of(run / name / key) != found:
             return f"its output {key} changed"
     return None
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """A stage's manifest; None where it is not what `Stage.finish` wrote."""
+    manifest = _content(path)
+    if not isinstance(manifest, dict):
+        return None
+    found = manifest.pop("sha256", None)
+    return manifest if found == hash_json(manifest) else None
+
+
+def _content(path: Path) -> Any:
+    """What a JSON file holds; None where there is none, or a damaged one."""
+    try:
+        return read_json(path)
+    except (DamagedFile, OSError):
+        return None
 
 
 def versions() -> dict[str, str]:
@@ -244,8 +264,8 @@ def _hash_of(path: Path) -> str:
 
 
 def _outputs_hash(folder: Path) -> str:
-    manifest = folder / "manifest.json"
-    return hash_json(read_json(manifest)["outputs"]) if manifest.is_file() else ABSENT
+    manifest = read_manifest(folder / "manifest.json")
+    return hash_json(manifest["outputs"]) if manifest else ABSENT
 
 
 def _show_figures_in_notebooks() -> None:

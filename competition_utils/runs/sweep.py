@@ -36,13 +36,13 @@ def plan(
     return list(runs.values())
 
 
-def execute(runs: Sequence[Run], tell: Callable[[str], None]) -> None:
+def execute(runs: Sequence[Run], say: Callable[[str], None]) -> None:
     """Execute the runs one after the other; those that are there already are resumed, so finished ones cost seconds.
 
     Raises StageFailed where one fails; the same sweep goes on from there.
     """
     for number, run in enumerate(runs, start=1):
-        tell(f"\n{number} of {len(runs)}: {run.name}")
+        say(f"\n{number} of {len(runs)}: {run.name}")
         execute_run(run, resume=run.folder.exists(), first=None, last=None)
 
 
@@ -50,7 +50,7 @@ def overview(runs: Sequence[Run]) -> pd.DataFrame:
     """F1 of each finished run: by task, their mean, on unseen languages, and the seconds it took."""
     rows = {}
     for run in runs:
-        metrics = read_json(run.folder / "metrics.json")
+        metrics = read_json(run.folder / "metrics.json", need=["tasks", "f1_mean", "seconds"])
         figures = {}
         for task, entry in metrics["tasks"].items():
             figures |= {f"{task} F1": entry["f1"], f"{task} unseen": entry.get("unseen_language_f1")}

@@ -82,7 +82,10 @@ class EncoderSettings(TrainingSettings):
         "batch_size": "total_batch_size",
         "warmup_share": "warmup_ratio",
         "label_smoothing": "label_smoothing_factor",
-        "evaluations": ("eval_steps", lambda count: 1 / count if isinstance(count, int) and count else count),
+        "evaluations": (
+            "eval_steps",
+            lambda count: min(1 / count, 0.999) if isinstance(count, int) and count > 0 else count,
+        ),
         "token_budget": "score_tokens",
     }
 

@@ -154,7 +154,7 @@ class StrategySettings(Section):
 
     section: ClassVar[str] = "strategy"
     renamed: ClassVar[dict[str, Renaming]] = {"says": "description"}
-    description: Text = Field(description="a sentence that tells the reader what the strategy is for")
+    description: Text = Field(description="a sentence on what the strategy is for")
     steps: list[AnyStep] = Field([], description="run one after another on the rows of train")
 
 
@@ -183,7 +183,7 @@ def _check_step(entry: Any, where: str, faults: list[str]) -> Step | None:
     if not isinstance(name, str):
         faults.append(f"{where}: expected a mapping with the key step, found {entry!r}")
     elif name not in STEPS:
-        faults.append(f"{where}: expected one of {', '.join(STEPS)}, found {name!r}{did_you_mean(name, STEPS)}")
+        faults.append(f"{where}: expected one of {', '.join(STEPS)}, found {name!r}{did_you_mean(name, list(STEPS))}")
     else:
         try:
             return STEPS[name].model_validate(entry)

@@ -24,7 +24,7 @@ HEAD_FIRST, HEAD_LAST = ("es", "fr", "pt", "it", "pl", "id", "ar"), ("en", "de",
 
 @dataclass(frozen=True)
 class Choices:
-    """For each of n things some of m others: `picks` [n, widest] codes, of which the first `counts` [n] count."""
+    """For each of n things some of m choices: `picks` [n, widest] codes, of which the first `counts` [n] count."""
 
     picks: np.ndarray
     counts: np.ndarray
@@ -119,7 +119,7 @@ def bare(name: str) -> str:
 
 
 def _general_words(language: str, names: list[list[str]], family: np.ndarray) -> list[str]:
-    """For each concept the head word of its first name, with its mark, where others of its family have it too."""
+    """For each concept the head word (with its mark) of its first name, where another of its family has it too."""
     place = 0 if language in HEAD_FIRST else -1
     parts = [first[0].partition(MARK) for first in names]
     heads = [name.split()[place] if " " in name and language in HEAD_FIRST + HEAD_LAST else "" for name, _, _ in parts]
@@ -145,8 +145,8 @@ def _prefixes(levels: tuple[str, ...]) -> set[tuple[str, ...]]:
     return {levels[:depth] for depth in range(1, len(levels) + 1)}
 
 
-def _related(levels: list[tuple[str, ...]], alike: np.ndarray) -> np.ndarray:
-    """bool [form, asked, offered]: does one path lie on the way to the other, for the concept or one alike it?"""
+def _related(levels: list[tuple[str, ...]], kindred: np.ndarray) -> np.ndarray:
+    """bool [form, asked, offered]: is one path a prefix of the other, for the concept or for a kindred one?"""
     ways = [_prefixes(path) for path in levels]
 
     def kin(offered: list[tuple[str, ...]]) -> np.ndarray:
@@ -157,14 +157,14 @@ def _related(levels: list[tuple[str, ...]], alike: np.ndarray) -> np.ndarray:
         )
 
     own, parent = kin(levels), kin([path[:-1] for path in levels])
-    own, parent = alike @ own, alike @ parent
+    own, parent = kindred @ own, kindred @ parent
     return np.stack([own, parent, own])  # a child path goes on where the concept's own ends
 
 
 def _same_or_kind_of(names: dict[str, list[list[str]]]) -> np.ndarray:
     """bool [n, n]: the two share a name in some language, or in English one is a kind of the other.
 
-    A kind of: "coffee table" ends in "table". What starts alike is no kin ("phone", "phone case").
+    A kind of: "coffee table" ends in "table". A common beginning is none ("phone", "phone case").
     """
     sharing: dict[tuple[str, str], set[int]] = defaultdict(set)
     for language, cells in names.items():
@@ -176,14 +176,14 @@ def _same_or_kind_of(names: dict[str, list[list[str]]]) -> np.ndarray:
             for ending in (" ".join(words[start:]) for start in range(1, len(words))):
                 if ("en", ending) in sharing:
                     sharing["en", ending].add(code)
-    alike = np.eye(len(names["en"]), dtype=bool)
+    kindred = np.eye(len(names["en"]), dtype=bool)
     for codes in sharing.values():
-        alike[np.ix_(list(codes), list(codes))] = True
-    return alike
+        kindred[np.ix_(list(codes), list(codes))] = True
+    return kindred
 
 
 def _contrary(attributes: pd.DataFrame) -> list[list[int]]:
-    """For each attribute the others of its group, but not "navy blue" for "blue"."""
+    """For each attribute the rest of its group, but not "navy blue" for "blue"."""
     words = [set(cell.strip("<").split()) for cell in attributes["en"]]
     groups = attributes["group"]
     members = {name: rows.index.tolist() for name, rows in attributes.groupby("group", sort=False) if name}

@@ -1,4 +1,4 @@
-"""What stands in the titles of the sample's items: attribute, brand, size, in right items and in wrong ones alike."""
+"""The content of the sample's item titles: attribute, brand and size, for right and for wrong items."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from competition_utils.synthetic.catalogue import Catalogue
 from competition_utils.synthetic.queries import World
 from competition_utils.synthetic.text import BRANDS_PER_FAMILY, NONE, draw_codes_or_measures
 
-CONFLICT_SHARE = 0.5  # of the wrong items, where the query asks for an attribute that others contradict
+CONFLICT_SHARE = 0.5  # of the wrong items, where the query asks for an attribute that another contradicts
 SHARED_SHARE = 0.6  # of the wrong items have the attribute, brand or size asked for all the same
 TITLE_LANGUAGES = {
     "th": (0.40, 0.035),
     "id": (0.30, 0.012),
-}  # share for queries of that language, and of others
+}  # share for queries of that language, and of the rest
 FILIPINO_SHARE = 0.01
 
 
@@ -26,7 +26,7 @@ def draw_conflicts(rng: np.random.Generator, catalogue: Catalogue, rows: pd.Data
 
 
 def draw_items(rng: np.random.Generator, world: World, rows: pd.DataFrame) -> pd.DataFrame:
-    """`title_language, concept, attribute, second, brand, extra` for `sample_text.compose_titles`.
+    """`title_language, concept, attribute, second, brand, extra` for `synthetic.text.compose_titles`.
 
     `rows` has the query's `attribute, addition, brand, extra`, the `label`, `offered` (the concept of the item),
     `conflict` and `language`. A right item has all that the query asks for.

@@ -54,7 +54,7 @@ class World:
 
 
 def draw_queries(rng: np.random.Generator, task: Task, world: World, cells: pd.DataFrame) -> pd.DataFrame:
-    """Queries with different texts, enough of them for the rows of every cell of `sample_rows.plan_cells`.
+    """Queries with different texts, enough of them for the rows of every cell of `synthetic.rows.plan_cells`.
 
     Columns: `cell, text_language, concept, name, attribute, addition, brand, extra, targets` (rows that the query
     gets) and `query` (text). Raises UserError where the lexicon cannot make so many different queries.
@@ -106,9 +106,9 @@ def _some_queries(
 
 def _text_languages(rng: np.random.Generator, task: Task, cells: pd.DataFrame, cell: np.ndarray) -> np.ndarray:
     """object [n]: the tagged language, or for mistagged rows another one of train."""
-    others = np.array([language for language in task.train_languages if language != "en"], dtype=object)
+    other_languages = np.array([language for language in task.train_languages if language != "en"], dtype=object)
     tagged = cells["language"].to_numpy(object)[cell]
-    return np.where(cells["mistagged"].to_numpy()[cell], rng.choice(others, size=len(cell)), tagged)
+    return np.where(cells["mistagged"].to_numpy()[cell], rng.choice(other_languages, size=len(cell)), tagged)
 
 
 def _concepts(rng: np.random.Generator, world: World, in_train: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from competition_utils.tasks import SPLITS, Task
 
-# Share of label 1 by tagged language, as in the competition (COMPETITION facts); others get the task's mean.
+# Share of label 1 by tagged language, as the organisers report it; other languages get the task's mean.
 POSITIVE_RATES = {
     "QC": {"en": 0.67, "es": 0.71, "fr": 0.70, "ja": 0.79, "ko": 0.59, "pt": 0.70, "other": 0.69},
     "QI": {"en": 0.63, "es": 0.68, "fr": 0.64, "ja": 0.62, "ko": 0.60, "pt": 0.65, "th": 0.55, "other": 0.62},
@@ -109,5 +109,5 @@ def rearrange(
 
 
 def _shuffled_in_groups(rng: np.random.Generator, rows: np.ndarray, form: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """The rows by form and group, in random order within each: two lists of the same make-up then meet in step."""
+    """The rows by form and group, in random order within each, so that equally composed tables match row by row."""
     return rows[np.lexsort((rng.random(len(rows)), group[rows], form[rows]))]

@@ -83,7 +83,7 @@ def role_frames(catalogue: Catalogue, languages: np.ndarray, role: np.ndarray) -
 def compose_queries(rng: np.random.Generator, catalogue: Catalogue, drawn: pd.DataFrame) -> np.ndarray:
     """object [n]: clean query texts.
 
-    `drawn` has `text_language, concept, name, attribute, addition` (a key of `sample_queries.ADDITIONS`) and the
+    `drawn` has `text_language, concept, name, attribute, addition` (a key of `synthetic.queries.ADDITIONS`) and the
     words of additions: `brand` and `extra` ("" for none).
     """
     languages, addition = drawn["text_language"].to_numpy(object), drawn["addition"].to_numpy()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import re
+import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +14,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
-from competition_utils.errors import UserError
+from competition_utils.errors import DataError, Fault, UserError
 from competition_utils.progress import progress
 from competition_utils.storage import hash_file
 from competition_utils.translation.interface import Translation, Translator
@@ -27,11 +31,14 @@ from competition_utils.translation.words import (
 )
 
 COLUMNS = ["source_lang", "source_text", "target_lang", "target_text"]
+TAB = "\t"
 LEAST_SURE = 0.6  # below it a language is not recognised by its words
 PIECE_COST = 0.1  # in words: of two ways to cover a text the one with fewer pieces wins …
 QUALITY_SHARE = 0.2  # … unless its pieces are much less sure
 LETTER_PIECE_COST = 0.5  # in characters, for unsegmented scripts
 MOST_PARTS = 3
+LONGEST_TEXT = 2_000  # characters; a longer one is no query or title, and stays as it is
+LONGEST_PHRASE = 100  # words, or characters of an unsegmented script, that are looked up as one
 
 
 class Piece(NamedTuple):
@@ -64,19 +71,11 @@ class LexiconTranslator(Translator):
 
     @classmethod
     def from_file(cls, path: Path | str) -> LexiconTranslator:
-        """Read a lexicon, tab-separated with a header, plain or `.gz`; UserError says what is wrong
-        with it.
-        """
+        """Read a lexicon, tab-separated with a header, gzipped or not; UserError says what is wrong with it."""
         path = Path(path)
         if not path.is_file():
             raise UserError(f"lexicon: expected a file {path}, found none. Give a TSV with the columns {COLUMNS}.")
-        try:
-            table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=3, on_bad_lines="error")
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-            raise UserError(f"lexicon {path}: expected tab-separated UTF-8 text, found: {error}") from None
-        if missing := [name for name in COLUMNS if name not in table]:
-            raise UserError(f"lexicon {path}: expected the columns {COLUMNS}, {missing} missing in its first line.")
-        return cls(table, model=hash_file(path)[:16])
+        return cls(_read_pairs(path), model=hash_file(path)[:16])
 
     def supports(self, source: str, target: str) -> bool:
         return (source, target) in self._pairs
@@ -90,6 +89,8 @@ class LexiconTranslator(Translator):
         were.
         """
         index = self._index(source, target)
+        if long := sum(len(text) > LONGEST_TEXT for text in texts):
+            warnings.warn(f"texts of over {LONGEST_TEXT:,} characters, left untranslated: {long:,}", stacklevel=2)
         done: dict[str, tuple[str, float]] = {}
         for text in progress(dict.fromkeys(texts), what=f"lexicon {source}→{target}", unit="texts"):
             pieces = cut_into_pieces(text, index)
@@ -120,6 +121,8 @@ class LexiconTranslator(Translator):
 
     def _share_known(self, text: str, target: str) -> float:
         """Share of a text's words that are words of `target`; a misspelt one counts, a code does not."""
+        if len(text) > LONGEST_TEXT:
+            return 1.0
         spelling = self._spelling(target)
         asked = [unaccent(word) for word in words(fold(text)) if not _is_code(word)]
         known = sum(spelling.knows(word) or spelling.correct(word) is not None for word in asked)
@@ -140,6 +143,31 @@ class LexiconTranslator(Translator):
                 raise UserError(f"lexicon: expected a direction it holds, found {source}→{target}.")
             self._indexes[source, target] = LexiconIndex(source, target, self._pairs[source, target])
         return self._indexes[source, target]
+
+
+def _read_pairs(path: Path) -> pd.DataFrame:
+    """The rows of a lexicon's file with COLUMNS, blank lines left out; every other line is a row or a fault."""
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise UserError(f"lexicon {path}: expected tab-separated UTF-8 text, found: {error}") from None
+    head, *lines = re.split(r"\r\n|\r|\n", text)
+    header = head.split("\t")
+    if missing := [name for name in COLUMNS if name not in header]:
+        raise UserError(f"lexicon {path}: expected the columns {COLUMNS}, {missing} missing in its first line.")
+    tabs, longest = len(header) - 1, len(header) * LONGEST_TEXT
+    faults = [
+        Fault("not a lexicon row", f"{path.name}:{number}", f"{line.count(TAB) + 1} cells, {len(line):,} characters")
+        for number, line in enumerate(lines, 2)
+        if line and (line.count(TAB) != tabs or len(line) > longest)
+    ]
+    if faults:
+        expected = f"lexicon {path}: expected {len(header)} cells a line, of at most {LONGEST_TEXT:,} characters"
+        raise DataError(expected, faults, "Correct the lines named.")
+    rows = list(filter(None, lines))
+    cells = TAB.join(rows).split(TAB) if rows else []
+    return pd.DataFrame({name: cells[header.index(name) :: len(header)] for name in COLUMNS}, dtype="str")
 
 
 def _turns(source: str, target: str) -> bool:
@@ -178,7 +206,9 @@ def _is_code(word: str) -> bool:
 
 
 def cut_into_pieces(text: str, index: LexiconIndex) -> list[Piece]:
-    """The pieces of a text in its order; they cover all its words."""
+    """The pieces of a text in its order; they cover all its words. A text over LONGEST_TEXT is one piece, kept."""
+    if len(text) > LONGEST_TEXT:
+        return [Piece(text, text, "kept")]
     given = words(text)
     if not given:
         return []
@@ -205,7 +235,7 @@ def _cut_words(given: list[str], index: LexiconIndex) -> list[Piece]:
         sure = 1 - QUALITY_SHARE * (1 - QUALITY[found.how])
         return sure * len(index.content(folded[start:stop])) - PIECE_COST
 
-    spans = _best_cut(len(given), index.longest, match, worth)
+    spans = _best_cut(len(given), min(index.longest, LONGEST_PHRASE), match, worth)
     return [
         Piece(" ".join(given[start:stop]), found.text, found.how)
         if found
@@ -277,7 +307,7 @@ def _cut_chunk(given: str, chunk: str, index: LexiconIndex) -> list[Piece]:
         return QUALITY.get(found.how, 0.1) * (stop - start) - LETTER_PIECE_COST * (found.how != "dropped")
 
     pieces: list[Piece] = []
-    for start, stop, found in _best_cut(len(chunk), index.longest, match, worth):
+    for start, stop, found in _best_cut(len(chunk), min(index.longest, LONGEST_PHRASE), match, worth):
         if found:
             pieces.append(Piece(chunk[start:stop], found.text, found.how))
         elif pieces and pieces[-1].how == "kept":

@@ -45,6 +45,18 @@ def test_a_model_that_is_a_table_of_word_vectors_serves_too(tmp_path):
     embeddings._load.cache_clear()
 
 
+def test_queries_and_documents_get_the_prompts_that_the_model_names(tmp_path):
+    words = Tokenizer(models.WordLevel({"<unk>": 0, "find": 1, "about": 2, "red": 3}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    table = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=np.float32)
+    prompts = {"query": "find ", "document": "about "}
+    tables = [StaticEmbedding(words, embedding_weights=table)]
+    SentenceTransformer(modules=tables, device="cpu", prompts=prompts).save(str(tmp_path))
+    np.testing.assert_allclose(embed(["red"], str(tmp_path)), [[1, 0, 0]])
+    np.testing.assert_allclose(embed(["red"], str(tmp_path), kind="document"), [[0, 1, 0]])
+    embeddings._load.cache_clear()
+
+
 def test_no_texts_give_no_vectors():
     assert embed([]).shape == (0, 384)
 

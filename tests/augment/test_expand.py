@@ -154,3 +154,8 @@ def test_a_gate_that_the_tools_do_not_have_rejects_nothing(translator):
     without = Tools(QC, translator, ("de",), gates={})
     expand_languages(train(), without, ExpandLanguages(min_confidence=0.0))
     assert "changed number" not in set(without.rejections.table()["reason"])
+
+
+def test_a_share_of_less_than_a_row_makes_no_title(translator):
+    table = train(1, task="QI")
+    assert translate_titles(table, Tools(QI, translator), TranslateTitles(share=0.1)) is table

@@ -93,7 +93,7 @@ def test_the_new_query_gets_its_own_english():
     assert "red" not in row["query_en"].split()
 
 
-def letters(texts, model_name="minilm"):
+def letters(texts, model_name="minilm", *, kind="query"):
     counts = np.array([[text.lower().count(chr(97 + i)) for i in range(26)] for text in texts], dtype=np.float32)
     return counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1e-9)
 

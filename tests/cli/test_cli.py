@@ -50,6 +50,11 @@ def test_a_wrong_config_is_status_2(project, capsys):
     assert not (project / "papermill_runs").exists()
 
 
+def test_a_folder_without_a_stage_is_no_run(project, capsys):
+    assert cli.main(["submit", "--run", str(project)]) == 2
+    assert "There are: none yet" in capsys.readouterr().err
+
+
 def test_a_run_that_does_not_exist_cannot_be_submitted(project, capsys):
     assert cli.main(["submit", "--run", "none"]) == 2
-    assert "expected a run's name or folder" in capsys.readouterr().err
+    assert "expected a run's name" in capsys.readouterr().err

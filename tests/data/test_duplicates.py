@@ -71,14 +71,14 @@ def test_near_duplicate_queries_are_grouped_with_their_rows():
     assert found.to_dict("records") == [{"key": "boot", "queries": ("Boot", "boot"), "rows": 3}]
 
 
-def test_overlap_of_splits_is_told_by_pair_query_and_near_query():
+def test_overlap_of_splits_is_share_by_pair_query_and_near_query():
     train = table_of(("boot", "x", 1), ("lamp", "x", 1))
     dev = table_of(("boot", "x", 1), ("boot", "y", 1), ("LAMP", "x", 0), ("cup", "x", 1))
-    told = overlap({"train": train, "dev": dev}).set_index(["split", "other", "kind"])["share"]
-    assert told["dev", "train", "pair"] == 0.25
-    assert told["dev", "train", "query"] == 0.5
-    assert told["dev", "train", "near query"] == 0.75
-    assert told["train", "dev", "near query"] == 1.0
+    share = overlap({"train": train, "dev": dev}).set_index(["split", "other", "kind"])["share"]
+    assert share["dev", "train", "pair"] == 0.25
+    assert share["dev", "train", "query"] == 0.5
+    assert share["dev", "train", "near query"] == 0.75
+    assert share["train", "dev", "near query"] == 1.0
 
 
 def test_majority_keeps_one_row_of_the_label_that_most_rows_have():

@@ -1,6 +1,9 @@
 import io
 
+import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from competition_utils.decide import mistakes
 from competition_utils.decide.calibrate import compare_calibrations
@@ -77,3 +80,63 @@ def test_distributions_curves_mistakes_and_left_out_languages_can_be_drawn_for_o
         plots.left_out_languages({"QC": made["QC"].unlabelled.by_language}),
     ]
     assert all(title.startswith("QC") for figure in figures for title in titles(figure))
+
+
+def test_text_of_users_is_no_mathematics(both):
+    given, made = both
+    tag = r"$\frac$"
+    rows = made["QC"].measured
+    entry = made["QC"].metrics
+    languages = {tag: entry["by_language"]["en"]}
+    figures = [
+        plots.thresholds_by_language(
+            {"QC": threshold_intervals(*given["QC"].known, prior_rows=300, resamples=10).rename({"en": tag})},
+            {"QC": made["QC"].rule},
+        ),
+        plots.f1_by_language({"QC": entry | {"by_language": languages}}),
+        plots.mistakes_by({"QC": mistakes.confusion_by(rows, pd.Series(tag, rows.index))}, "top category"),
+        plots.left_out_languages({"QC": made["QC"].unlabelled.by_language.rename({"en": tag})}),
+    ]
+    for figure in figures:
+        titles(figure)
+        drawn = figure.findobj(Text)
+        assert any(tag in text.get_text() for text in drawn)
+        assert not any(text.get_parse_math() for text in drawn)
+
+
+def with_dev(tables, rows):
+    """The run with these rows of dev only, `rows` a mask."""
+    dev = tables["augmentation", "QC_dev"][rows]
+    changed = {("augmentation", "QC_dev"): dev}
+    for name in ("QC_scores", "QC_linear_scores"):
+        table = tables["finetune", name]
+        changed["finetune", name] = table[(table["split"] != "dev") | table["id"].isin(dev["id"])]
+    return tables | changed
+
+
+@pytest.mark.parametrize("case", ["dev of one class", "dev of one row"])
+def test_figures_of_too_few_rows_say_why_there_is_nothing_to_see(make_run, read_from, case):
+    tables = make_run("QC", rows=600)
+    dev = tables["augmentation", "QC_dev"]
+    rows = dev["label"] == 1 if case == "dev of one class" else np.arange(len(dev)) == 0
+    given = read_scores("QC", read_from(with_dev(tables, rows)))
+    made = decide(given, resamples=20)
+    metrics, measured = {"QC": made.metrics}, {"QC": made.measured}
+    figure = plots.precision_recall(measured, metrics)
+    titles(figure)
+    assert figure.axes[0].texts[0].get_text() == "QC: rows of one class only, so no curve"
+    by_category = mistakes.confusion_by(made.measured, mistakes.top_category(made.measured), at_least=1000)
+    rest = [
+        plots.f1_by_language(metrics),
+        plots.similarity({"QC": mistakes.scores_by_similarity(made.measured)}),
+        plots.mistakes_by({"QC": by_category}, "top category"),
+    ]
+    for figure in rest:
+        titles(figure)
+    assert rest[-1].axes[0].texts[0].get_text() == "QC: no top category has enough rows"
+
+
+def test_what_one_language_cannot_answer_is_said_in_its_figure():
+    assert "one language" in plots.rule_gains({}).axes[0].texts[0].get_text()
+    left_out = plots.left_out_languages({"QC": pd.DataFrame()})
+    assert left_out.axes[0].texts[0].get_text() == "QC: fewer than three languages have labels"

@@ -51,7 +51,7 @@ def test_without_labels_in_dev_figures_are_nested_ones_on_valid(decided):
 
 
 @pytest.mark.parametrize("dev_labelled", [True, False])
-def test_the_yardstick_stands_beside_the_figures_where_its_scores_are(decided, dev_labelled):
+def test_the_baseline_stands_beside_the_figures_where_its_scores_are(decided, dev_labelled):
     _, with_linear = decided(dev_labelled=dev_labelled)
     _, without = decided(dev_labelled=dev_labelled, linear=False)
     assert 0 < with_linear.metrics["linear_f1"] < with_linear.metrics["f1"]

@@ -87,7 +87,7 @@ def test_without_unseen_languages_their_f1_is_none():
     assert evaluate(decided(), seen_languages=["en", "fr", "pl"], resamples=20)["unseen_language_f1"] is None
 
 
-def test_the_yardstick_is_told_beside_every_figure():
+def test_the_baseline_stands_beside_every_figure():
     table = decided().assign(linear_score=np.float32(0.5), linear_prediction=1)
     entry = evaluate(table, seen_languages=["en"], resamples=20)
     assert entry["linear_f1"] == pytest.approx(entry["all_positive_f1"])

@@ -109,7 +109,7 @@ def test_a_way_gains_nothing_over_itself():
 def test_a_gain_that_every_resample_shows_is_certain():
     labels = np.tile([0, 1, 1, 0], 50)
     gain = f1_gain(labels, labels, np.ones(200, dtype=int), np.arange(200), resamples=200)
-    assert gain.certain
+    assert gain.significant
     assert gain.p_value < 0.05
     assert gain.value == pytest.approx(1 - 2 / 3)
 

@@ -35,20 +35,20 @@ def test_without_rows_the_interval_is_everything():
 
 def test_shape_counts_nulls_and_labels_of_each_file():
     rows = rows_of({}, {"target": "", "label": 0}, {"split": "test", "label": None})
-    told = profile.shape(rows).set_index("split")
-    assert told.loc["train", ["rows", "queries", "null_targets", "positive_rate"]].tolist() == [2, 1, 1, 0.5]
-    assert told.loc["test", "labelled"] == 0
+    table = profile.shape(rows).set_index("split")
+    assert table.loc["train", ["rows", "queries", "null_targets", "positive_rate"]].tolist() == [2, 1, 1, 0.5]
+    assert table.loc["test", "labelled"] == 0
 
 
 def test_positive_rates_are_those_of_train_alone():
     rows = rows_of({"label": 1}, {"label": 0}, {"split": "dev", "label": 1})
-    told = profile.positive_rate_by_language(rows)
-    assert told[["language", "rows", "rate"]].values.tolist() == [["en", 2, 0.5]]
+    table = profile.positive_rate_by_language(rows)
+    assert table[["language", "rows", "rate"]].values.tolist() == [["en", 2, 0.5]]
 
 
 def test_rows_by_language_tells_which_languages_train_has():
-    told = profile.rows_by_language(rows_of({}, {"split": "dev"}, {"split": "dev", "language": "de"}))
-    assert told.set_index(["split", "language"])["in_train"].to_dict() == {
+    table = profile.rows_by_language(rows_of({}, {"split": "dev"}, {"split": "dev", "language": "de"}))
+    assert table.set_index(["split", "language"])["in_train"].to_dict() == {
         ("dev", "de"): False,
         ("dev", "en"): True,
         ("train", "en"): True,
@@ -57,14 +57,14 @@ def test_rows_by_language_tells_which_languages_train_has():
 
 def test_fan_out_counts_different_pairs_once():
     rows = rows_of({"target": "a"}, {"target": "a"}, {"target": "b"}, {"query": "cup", "target": "a"})
-    told = profile.fan_out(rows).set_index(["of", "count"])["number"]
-    assert told["targets per query"].to_dict() == {1: 1, 2: 1}
-    assert told["queries per target"].to_dict() == {1: 1, 2: 1}
+    table = profile.fan_out(rows).set_index(["of", "count"])["number"]
+    assert table["targets per query"].to_dict() == {1: 1, 2: 1}
+    assert table["queries per target"].to_dict() == {1: 1, 2: 1}
 
 
 def test_the_category_tree_respects_commas_inside_a_level():
-    told = profile.category_tree(rows_of({"target": "cars, parts,lights,leds"}, {"target": "cars, parts,doors"}))
-    assert told[["top", "prefix"]].values.tolist() == [
+    table = profile.category_tree(rows_of({"target": "cars, parts,lights,leds"}, {"target": "cars, parts,doors"}))
+    assert table[["top", "prefix"]].values.tolist() == [
         ["cars, parts", "cars, parts,doors"],
         ["cars, parts", "cars, parts,lights"],
     ]
@@ -77,18 +77,18 @@ def test_unseen_means_that_train_of_the_same_task_lacks_it():
         {"split": "dev", "query": "LAMP", "target": "home,cups,tea"},
         {"split": "dev", "query": "cup", "target": "toys", "language": "de"},
     )
-    told = profile.unseen_in_train(rows).set_index(["kind", "language"])["share"]
-    assert told[[("query", "en"), ("query", "de")]].tolist() == [0.0, 1.0]
-    assert told[[("language", "en"), ("language", "de")]].tolist() == [0.0, 1.0]
-    assert told[[("first level", "en"), ("first level", "de")]].tolist() == [0.0, 1.0]
-    assert told["first two levels", "en"] == 1.0
+    table = profile.unseen_in_train(rows).set_index(["kind", "language"])["share"]
+    assert table[[("query", "en"), ("query", "de")]].tolist() == [0.0, 1.0]
+    assert table[[("language", "en"), ("language", "de")]].tolist() == [0.0, 1.0]
+    assert table[[("first level", "en"), ("first level", "de")]].tolist() == [0.0, 1.0]
+    assert table["first two levels", "en"] == 1.0
 
 
 def test_rates_of_mis_tagged_rows_stand_beside_those_that_fit():
     rows = rows_of({"text_language": "es", "label": 0}, {"text_language": "en"}, {"text_language": "und"})
-    told = profile.rate_of_mis_tagged(rows).set_index("tag")
-    assert told.loc["does not fit", ["rows", "rate"]].tolist() == [1, 0.0]
-    assert told.loc["fits", ["rows", "rate"]].tolist() == [2, 1.0]
+    table = profile.rate_of_mis_tagged(rows).set_index("tag")
+    assert table.loc["does not fit", ["rows", "rate"]].tolist() == [1, 0.0]
+    assert table.loc["fits", ["rows", "rate"]].tolist() == [2, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -100,35 +100,35 @@ def test_tokens_are_words_and_what_stands_for_words_where_there_are_no_blanks(te
 
 
 def test_lengths_have_quantiles_by_language_and_label():
-    told = text_profile.lengths(rows_of({"query": "a b"}, {"query": "a b c d"}))
-    own = told[(told["field"] == "query") & (told["unit"] == "tokens")].iloc[0]
+    table = text_profile.lengths(rows_of({"query": "a b"}, {"query": "a b c d"}))
+    own = table[(table["field"] == "query") & (table["unit"] == "tokens")].iloc[0]
     assert (own["p50"], own["mean"]) == (3.0, 3.0)
 
 
 def test_a_token_counts_once_a_row():
-    told = text_profile.token_counts(rows_of({"query": "red red"}, {"query": "Red lamp", "label": 0}))
-    assert told.set_index("token")[["rows", "positive"]].T.to_dict("list") == {"red": [2, 1], "lamp": [1, 0]}
+    table = text_profile.token_counts(rows_of({"query": "red red"}, {"query": "Red lamp", "label": 0}))
+    assert table.set_index("token")[["rows", "positive"]].T.to_dict("list") == {"red": [2, 1], "lamp": [1, 0]}
 
 
 def test_the_most_skewed_token_comes_first_and_rare_ones_are_left_out():
     rows = rows_of(*[{"query": "bad", "label": 0}] * 12, *[{"query": "good"}] * 12, *[{"query": "rare"}] * 3)
     rates = profile.positive_rate_by_language(rows)
-    told = text_profile.skewed_tokens(text_profile.token_counts(rows), rates)
-    assert told["token"].tolist() == ["bad", "good"]
-    assert told["z"].iloc[0] < 0 < told["z"].iloc[1]
+    table = text_profile.skewed_tokens(text_profile.token_counts(rows), rates)
+    assert table["token"].tolist() == ["bad", "good"]
+    assert table["z"].iloc[0] < 0 < table["z"].iloc[1]
 
 
 def test_unseen_tokens_are_counted_by_occurrence():
-    told = text_profile.unseen_tokens(rows_of({"query": "red lamp"}, {"split": "dev", "query": "Red cup"}))
-    assert told[["tokens", "unseen", "share"]].values.tolist() == [[2, 1, 0.5]]
+    table = text_profile.unseen_tokens(rows_of({"query": "red lamp"}, {"split": "dev", "query": "Red cup"}))
+    assert table[["tokens", "unseen", "share"]].values.tolist() == [[2, 1, 0.5]]
 
 
 def test_shared_words_rise_with_the_translation():
     rows = rows_of({"query": "lampe rouge", "target": "home,red lamp"})
-    told = text_profile.shared_words(text_profile.draw(rows), pd.Series(["red lamp"], dtype="str")).set_index("text")
-    assert told.loc["query", ["jaccard", "any"]].tolist() == [0.0, 0.0]
+    table = text_profile.shared_words(text_profile.draw(rows), pd.Series(["red lamp"], dtype="str")).set_index("text")
+    assert table.loc["query", ["jaccard", "any"]].tolist() == [0.0, 0.0]
     # query and translation have four words, the target three, two are common: 2 / 5
-    assert told.loc["with translation", "jaccard"] == pytest.approx(0.4)
+    assert table.loc["with translation", "jaccard"] == pytest.approx(0.4)
 
 
 @pytest.fixture
@@ -177,8 +177,8 @@ def test_a_folder_becomes_clean_tables_in_the_contract(folder):
 def test_what_a_folder_shows_is_put_in_sentences(folder):
     prepared = prepare(folder, [QI], n_folds=2)
     rows = prepared.rows()
-    told = findings(prepared, rows, text_profile.shared_words(text_profile.draw(rows)))
-    assert "100% of dev and test are in languages without a label: de." in told["finding"].tolist()
+    table = findings(prepared, rows, text_profile.shared_words(text_profile.draw(rows)))
+    assert "100% of dev and test are in languages without a label: de." in table["finding"].tolist()
     assert summary(prepared, rows)["tasks"]["QI"]["dropped"] == {"label conflict (majority)": 2, "exact duplicate": 1}
 
 

@@ -41,10 +41,10 @@ def tiny_encoder(tmp_path_factory) -> str:
     import torch
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-    from competition_utils.models.encoder.model import MINILM, model_source
+    from competition_utils.models.pretrained import resolve
 
     folder = tmp_path_factory.mktemp("tiny_encoder")
-    tokenizer = AutoTokenizer.from_pretrained(model_source(MINILM))
+    tokenizer = AutoTokenizer.from_pretrained(resolve("minilm"))
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,

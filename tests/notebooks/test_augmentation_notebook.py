@@ -33,7 +33,7 @@ steps:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    make_sample(folder / "sample", rows=600, dev_rows=200, test_rows=200, seed=0)
+    make_sample(folder / "sample", rows=300, dev_rows=100, test_rows=100, seed=0)
     return folder / "sample"
 
 

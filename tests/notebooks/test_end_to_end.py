@@ -69,7 +69,16 @@ def test_every_executed_notebook_shows_figures(whole, stage):
     assert any("image/png" in output.get("data", {}) for output in outputs)
 
 
-def test_metrics_tell_both_tasks_and_every_language(whole):
+@pytest.mark.parametrize("stage", paths.STAGES)
+def test_no_executed_notebook_holds_a_warning_of_a_library(whole, stage):
+    cells = read_notebook(whole / paths.notebook_name(stage))
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    lines = "".join("".join(output["text"]) for output in outputs if output.get("name") == "stderr").splitlines()
+    # Ours names its kind; the line of code that Python shows below it is indented.
+    assert [line for line in lines if line.strip() and "DataWarning: " not in line and not line.startswith("  ")] == []
+
+
+def test_metrics_hold_both_tasks_and_every_language(whole):
     metrics = read_json(whole / "metrics.json")
     assert list(metrics["tasks"]) == ["QC", "QI"]
     for name, entry in metrics["tasks"].items():

@@ -77,7 +77,7 @@ def test_the_parameters_cell_is_the_one_that_the_schema_gives(notebook):
 
 
 @every_notebook
-def test_every_notebook_can_be_told_which_run_it_belongs_to(notebook):
+def test_every_notebook_has_a_parameter_for_the_run_it_belongs_to(notebook):
     assert "run_dir" in read_parameters(notebook)
 
 

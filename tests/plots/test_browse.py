@@ -101,7 +101,7 @@ console.log(JSON.stringify([rows.map((row) => row.style.display !== "none"), mad
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js to run the script of the page")
 @pytest.mark.parametrize(
-    ("typed", "shown", "told"),
+    ("typed", "shown", "summary"),
     [
         ("", [True, True, True], ""),
         ("red", [False, True, True], "2 of 3 rows"),
@@ -110,9 +110,9 @@ console.log(JSON.stringify([rows.map((row) => row.style.display !== "none"), mad
         ("nothing.*", [False, False, False], "0 of 3 rows"),
     ],
 )
-def test_rows_with_every_word_typed_stay(typed, shown, told):
+def test_rows_with_every_word_typed_stay(typed, shown, summary):
     script = re.search(r"<script>(.*)</script>", browsable(MISTAKES, "Mistakes").data, flags=re.DOTALL).group(1)
     texts = {"TEXTS": json.dumps(MISTAKES["query"].tolist()), "TYPED": json.dumps(typed), "SCRIPT": script}
     program = re.sub("TEXTS|TYPED|SCRIPT", lambda name: texts[name.group()], DOCUMENT)
     done = subprocess.run(["node", "-e", program], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == [shown, told]
+    assert json.loads(done.stdout) == [shown, summary]

@@ -31,7 +31,7 @@ def test_each_run_but_the_first_has_a_point_with_its_interval_in_points_of_f1():
     np.testing.assert_allclose(segment[:, 0], 100 * tables["QC"]["all"][["difference_low", "difference_high"]].iloc[1])
 
 
-def test_the_axis_names_the_run_that_others_are_held_against():
+def test_the_axis_names_the_run_that_the_rest_are_compared_with():
     assert differences({"QC": {"all": table()}}).axes[0].get_xlabel() == "points of F1 against first"
 
 

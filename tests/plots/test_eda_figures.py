@@ -67,6 +67,24 @@ def test_what_a_folder_lacks_is_said_in_its_figure(rows):
     assert all("no" in text for text in said)
 
 
+@pytest.mark.parametrize("label", [0, 1])
+def test_train_of_one_class_is_drawn_like_any_other(rows, label):
+    rows = rows.assign(label=rows["label"].where(rows["label"].isna(), label))
+    counts, rates = text_profile.token_counts(rows), profile.positive_rate_by_language(rows)
+    drawn(eda.positive_rates(rates))
+    drawn(eda.token_bars(text_profile.frequent_tokens(counts), "QI"))
+    drawn(eda.lengths(text_profile.lengths(rows)))
+    drawn(eda.shared_words(text_profile.shared_words(text_profile.draw(rows))))
+    drawn(eda.mis_tagged_rates(profile.rate_of_mis_tagged(rows), fewest=1))
+    skewed = text_profile.skewed_tokens(counts, rates)
+    assert "no token" in drawn(eda.skewed_tokens(skewed, "QI")).axes[0].texts[0].get_text()
+
+
+def test_the_numbers_of_a_logarithmic_axis_are_plain(rows):
+    figure = drawn(eda.rows_by_language(profile.rows_by_language(rows)))
+    assert not any("$" in text.get_text() for text in figure.axes[0].get_yticklabels())
+
+
 def test_fold_balance_shows_rows_off_the_mean():
     balance = pd.DataFrame(
         {"task": "QI", "language": "en", "label": [0, 0, 1, 1], "fold": [0, 1] * 2, "rows": [5, 7, 3, 3]}

@@ -29,3 +29,11 @@ def test_the_fonts_hold_every_letter_of_the_lexicon(language):
 )
 def test_the_fonts_hold_what_real_rows_are_written_in(text):
     assert _missing(text) == set()
+
+
+def test_a_bold_title_in_any_script_finds_its_fonts_without_a_warning(caplog):
+    figure, axes = style.new_figure()
+    axes.set_title("靴 รองเท้า 신발", fontweight="bold")
+    font_manager.fontManager._findfont_cached.cache_clear()
+    figure.canvas.draw()
+    assert caplog.messages == []

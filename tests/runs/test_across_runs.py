@@ -104,9 +104,9 @@ def test_blend_writes_a_folder_that_the_next_stage_reads(project, capsys):
     decided = decide(read_scores("QC", artefact_reader(project / "blended")), resamples=50)
     alone = decide(read_scores("QC", artefact_reader(project / "good")), resamples=50)
     assert decided.metrics["f1"] > alone.metrics["f1"]
-    told = json.loads((project / "blended" / "finetune" / "QC_blend.json").read_text())
-    assert told["runs"] == ["good", "also_good", "bad"]
-    assert not told["members"]["bad"]["kept"]
+    content = json.loads((project / "blended" / "finetune" / "QC_blend.json").read_text())
+    assert content["runs"] == ["good", "also_good", "bad"]
+    assert not content["members"]["bad"]["kept"]
 
 
 def test_blend_leaves_a_run_that_is_there_alone(project):

@@ -82,14 +82,14 @@ def test_created_rows_never_validate_and_no_fold_is_on_both_sides():
 
 
 def test_each_language_is_told_and_all_of_them_together(tmp_path):
-    told = leave_one_language_out(
+    left_out = leave_one_language_out(
         augmented_table(), lambda: Oracle({}), work_dir=tmp_path, seed=0, with_augmentation=True, resamples=50
     )
-    assert told.by_language.index.tolist() == LANGUAGES
-    assert told.by_language["created_rows"].tolist() == [0, 0, 80, 0]
-    assert told.by_language["rows"].sum() == 400
-    assert told.f1_interval[0] <= told.f1 <= told.f1_interval[1]
-    assert (told.by_language["f1"] <= told.by_language["f1_own"]).all()
+    assert left_out.by_language.index.tolist() == LANGUAGES
+    assert left_out.by_language["created_rows"].tolist() == [0, 0, 80, 0]
+    assert left_out.by_language["rows"].sum() == 400
+    assert left_out.f1_interval[0] <= left_out.f1 <= left_out.f1_interval[1]
+    assert (left_out.by_language["f1"] <= left_out.by_language["f1_own"]).all()
 
 
 def test_augmentation_is_compared_both_ways(tmp_path):
@@ -111,11 +111,11 @@ def test_augmentation_is_compared_both_ways(tmp_path):
 
 
 def test_what_to_expect_stands_beside_what_was_measured(tmp_path):
-    told = leave_one_language_out(
+    left_out = leave_one_language_out(
         augmented_table(), lambda: Oracle({}), work_dir=tmp_path, seed=0, with_augmentation=True, resamples=20
     )
-    table = expectations({"QC": [told]}, {"QC": {"unseen_language_f1": 0.8}})
-    assert table.loc[0, ["expected", "measured"]].tolist() == [told.f1, 0.8]
+    table = expectations({"QC": [left_out]}, {"QC": {"unseen_language_f1": 0.8}})
+    assert table.loc[0, ["expected", "measured"]].tolist() == [left_out.f1, 0.8]
 
 
 def test_one_language_cannot_be_left_out(tmp_path):
@@ -146,8 +146,8 @@ def test_the_command_prints_what_to_expect_and_writes_it(run_with_oracle, capsys
     assert command.run(arguments("sample", "--task", "QC")) == 0
     printed = capsys.readouterr().out
     assert "expect 0." in printed
-    told = json.loads((run_with_oracle / "leave_one_language_out" / "QC.json").read_text())
-    assert [way["with_augmentation"] for way in told["ways"]] == [False, True]
+    content = json.loads((run_with_oracle / "leave_one_language_out" / "QC.json").read_text())
+    assert [way["with_augmentation"] for way in content["ways"]] == [False, True]
 
 
 def test_an_unknown_run_is_refused_with_the_runs_there_are(run_with_oracle):

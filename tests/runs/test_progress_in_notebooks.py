@@ -44,7 +44,7 @@ def kept(shared_project) -> dict[str, dict[str, str]]:
         "a bar in a text": cell_printing("before\n 10%\r 20%\r 30%\nafter\n"),
         "plain text": cell_printing("one\ntwo  \n\n\tthree"),
         "line ends of Windows": cell_printing("one\r\ntwo\r\n"),
-        "two streams": cell_printing("told 1\rtold 2\n", "bar 1\rbar 2\n"),
+        "two streams": cell_printing("line 1\rline 2\n", "bar 1\rbar 2\n"),
         "in pieces": "import sys\nfor part in range(5):\n    print(f'\\r{part}', end='', flush=True)\n"
         "    print(part, end=' ', file=sys.stderr, flush=True)",
         "a bar that goes": "from tqdm import tqdm\nfor _ in tqdm(range(3), leave=False, mininterval=0): pass",
@@ -70,7 +70,7 @@ def test_a_carriage_return_before_a_line_end_is_a_line_end(kept):
 
 
 def test_the_bar_of_one_stream_leaves_the_other_stream_alone(kept):
-    assert kept["two streams"] == {"stdout": "told 2\n", "stderr": "bar 2\n"}
+    assert kept["two streams"] == {"stdout": "line 2\n", "stderr": "bar 2\n"}
 
 
 def test_what_comes_in_pieces_and_in_turn_is_one_output_a_stream(kept):

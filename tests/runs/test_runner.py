@@ -15,7 +15,7 @@ from competition_utils.errors import UserError
 from competition_utils.runs import ledger, runner
 from competition_utils.runs.config import load_config
 from competition_utils.runs.runner import Outcome, Run, execute_run, only_runner
-from competition_utils.storage import read_json
+from competition_utils.storage import read_json, write_json
 
 SUBMITTED = ("submit_QC.txt", "submit_QI.txt", "submit.zip", "submission_QC.csv", "submission_QI.csv")
 
@@ -77,9 +77,44 @@ def test_resuming_a_finished_run_executes_nothing(finished, monkeypatch):
 
 def test_a_stage_that_was_run_by_hand_counts_with_the_seconds_of_its_manifest(finished, monkeypatch):
     monkeypatch.setattr(runner, "execute", None)
-    (finished / "02_augmentation.ipynb").unlink()
-    told = read_json(finished / "augmentation" / "manifest.json")["seconds"]
-    assert run_small("whole", resume=True).metrics["seconds"]["augmentation"] == told
+    executed = read_json(finished / ".executed.json")
+    write_json(finished / ".executed.json", {name: entry for name, entry in executed.items() if name != "augmentation"})
+    seconds = read_json(finished / "augmentation" / "manifest.json")["seconds"]
+    assert run_small("whole", resume=True).metrics["seconds"]["augmentation"] == seconds
+    write_json(finished / ".executed.json", executed)
+
+
+DAMAGES = {
+    "deleted": lambda path: path.unlink(),
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:40]),
+    "altered": lambda path: path.write_bytes(path.read_bytes().replace(b"0", b"1", 1)),
+    "other bytes": lambda path: path.write_bytes(b"\xff\xfe{"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    "name", ["02_augmentation.ipynb", "augmentation/manifest.json", "augmentation/numbers.parquet"]
+)
+def test_what_is_gone_or_not_what_was_written_is_made_again_by_resume(finished, name, damage, capsys):
+    before = submission_bytes("whole")
+    DAMAGES[damage](finished / name)
+    assert run_small("whole", resume=True).faults == []
+    assert "augmentation      run again: " in capsys.readouterr().out or name.endswith("manifest.json")
+    assert submission_bytes("whole") == before
+    run_small("whole", resume=True)
+    assert capsys.readouterr().out.count("done before") == 5
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["metrics.json", "report.html", "run.yaml", ".executed.json"])
+def test_what_the_runner_writes_is_written_anew_by_resume(finished, name, damage):
+    DAMAGES[damage](finished / name)
+    run_small("whole", resume=True)
+    assert read_json(finished / "metrics.json")["f1_mean"] == 0.8
+    assert "ar (unseen)" in (finished / "report.html").read_text()
+    assert "submit_split: test" in (finished / "run.yaml").read_text()
 
 
 def test_from_a_stage_whose_predecessors_are_stale_is_refused(finished):
@@ -95,8 +130,8 @@ def test_two_runners_in_one_folder_are_refused(finished):
 def test_from_does_a_stage_again_and_leaves_what_does_not_change(finished, capsys):
     before = submission_bytes("whole")
     run_small("whole", first="threshold_tuning")
-    told = capsys.readouterr().out
-    assert "submission        done before" in told
+    printed = capsys.readouterr().out
+    assert "submission        done before" in printed
     assert submission_bytes("whole") == before
 
 

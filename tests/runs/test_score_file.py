@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from competition_utils.cli.main import main
 from competition_utils.errors import DataError, UserError
 from competition_utils.models.base import new_model
-from competition_utils.runs import score_file as room
+from competition_utils.runs import score_file as module
 from competition_utils.runs.score_file import score_file
 
 WORDS = ["shoe", "lamp", "ring", "drum"]
@@ -29,7 +30,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch, tmp_path):
-    monkeypatch.setattr(room, "project_root", lambda: tmp_path / "project")
+    monkeypatch.setattr(module, "project_root", lambda: tmp_path / "project")
 
 
 def official(path, rows):
@@ -63,7 +64,7 @@ def test_plain_columns_query_and_target_are_enough(model, tmp_path):
 
 @pytest.mark.parametrize("name", ["pairs.csv", "pairs.jsonl", "pairs.parquet"])
 def test_rows_read_in_chunks_come_out_once_and_in_order(model, tmp_path, monkeypatch, name):
-    monkeypatch.setattr(room, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(module, "CHUNK_ROWS", 3)
     given = pd.DataFrame({"id": np.arange(10)[::-1] + 100, "query": np.resize(WORDS, 10), "target": "lamp"})
     writers = {
         ".csv": lambda path: given.to_csv(path, index=False),
@@ -78,7 +79,7 @@ def test_rows_read_in_chunks_come_out_once_and_in_order(model, tmp_path, monkeyp
 
 
 def test_a_field_that_only_later_rows_have_is_read(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(room, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(module, "CHUNK_ROWS", 2)
     rows = [{"query": "shoe", "target": "shoe"}] * 3 + [{"query": "shoe", "target": None, "language": "de"}]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     score_file(model, tmp_path / "pairs.jsonl", tmp_path / "scores.csv")
@@ -150,7 +151,7 @@ def test_a_folder_without_a_model_gives_one_message_and_status_2(tmp_path, capsy
 def test_a_setting_may_be_given_instead_of_the_saved_one_and_has_scores_of_its_own_in_the_cache(model, tmp_path):
     source = official(tmp_path / "test_QI.txt", ROWS)
     score_file(model, source, tmp_path / "scores.csv")
-    score_file(model, source, tmp_path / "scores.csv", others={"c": 2.0})
+    score_file(model, source, tmp_path / "scores.csv", overrides={"c": 2.0})
     assert len(list((tmp_path / "project" / ".cache" / "scores").iterdir())) == 2
 
 
@@ -161,3 +162,18 @@ def test_a_setting_that_the_model_does_not_have_ends_with_status_2(model, tmp_pa
     assert "d: no such setting" in capsys.readouterr().err
     assert main([*call, "-p", "d"]) == 2
     assert "expected KEY=VALUE" in capsys.readouterr().err
+
+
+DAMAGED_INPUTS = {
+    "cells_too_many.csv": b"query,target\na,b\nc,d,e,f\n",
+    "broken_quote.csv": b'query,target\na,"b\n',
+    "cut_line.jsonl": b'{"query": "a", "target": "b"}\n{"query": "a", "tar',
+    "cut.csv.gz": gzip.compress(b"query,target\n" + b"a,b\n" * 10_000)[:-20],
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED_INPUTS)
+def test_a_damaged_input_with_plain_columns_is_one_clear_error(tmp_path, name):
+    (tmp_path / name).write_bytes(DAMAGED_INPUTS[name])
+    with pytest.raises(UserError, match=r"input .*expected rows with query and target, found"):
+        score_file(tmp_path / "no_model", tmp_path / name, tmp_path / "out.csv")

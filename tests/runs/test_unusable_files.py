@@ -45,6 +45,7 @@ def house(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (project / "data" / "lexicon.tsv").write_text("source_lang\tsource_text\ttarget_lang\ttarget_text\n")
     (project / "papermill_runs" / "done" / "run.yaml").write_text("name: done\n")
     (project / "papermill_runs" / "other").mkdir()
+    (project / "papermill_runs" / "other" / "run.yaml").write_text("name: other\n")
     monkeypatch.chdir(project)
     return project
 
@@ -62,7 +63,7 @@ def forbid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "open", guarded)
 
 
-def told(command: str, capsys: pytest.CaptureFixture) -> str:
+def message_of(command: str, capsys: pytest.CaptureFixture) -> str:
     """What a command that ends with status 2 prints."""
     assert cli.main(command.split()) == 2
     printed = capsys.readouterr()
@@ -73,7 +74,7 @@ def told(command: str, capsys: pytest.CaptureFixture) -> str:
 @pytest.mark.parametrize(("command", "place"), FORBIDDEN)
 def test_a_file_without_read_permission_is_told_by_name(command, place, house, monkeypatch, capsys):
     forbid(house / place, monkeypatch)
-    text = told(command, capsys)
+    text = message_of(command, capsys)
     assert "Permission denied" in text and Path(place).name in text
 
 
@@ -81,7 +82,7 @@ def test_a_file_without_read_permission_is_told_by_name(command, place, house, m
 def test_a_folder_in_the_place_of_a_file_is_told_by_name(command, place, house, capsys):
     (house / place).unlink()
     (house / place).mkdir()
-    text = told(command, capsys)
+    text = message_of(command, capsys)
     assert Path(place).stem in text or "finished run" in text
 
 
@@ -89,22 +90,22 @@ def test_a_folder_in_the_place_of_a_file_is_told_by_name(command, place, house, 
 def test_a_link_to_nothing_is_told_by_name(command, place, house, capsys):
     (house / place).unlink()
     (house / place).symlink_to(house / "gone")
-    text = told(command, capsys)
+    text = message_of(command, capsys)
     assert Path(place).stem in text or "finished run" in text
 
 
 def test_an_output_that_is_a_folder_is_refused_before_any_work(house, capsys):
     (house / "s.csv").mkdir()
-    assert "found the folder s.csv" in told("score --model none --input data/test_QC.txt --output s.csv", capsys)
+    assert "found the folder s.csv" in message_of("score --model none --input data/test_QC.txt --output s.csv", capsys)
 
 
 def test_a_sample_cannot_be_written_into_a_file(house, capsys):
-    assert "words.tsv" in told("sample --out words.tsv", capsys)
+    assert "words.tsv" in message_of("sample --out words.tsv", capsys)
 
 
 def test_a_runs_folder_that_is_a_file_is_told(house, capsys):
     (house / "papermill_runs" / "small").write_text("")
-    assert "papermill_runs/small" in told("run small", capsys)
+    assert "papermill_runs/small" in message_of("run small", capsys)
 
 
 def test_a_forbidden_file_beside_the_official_ones_is_passed_over_and_told(house, monkeypatch, capsys):

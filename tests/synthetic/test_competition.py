@@ -264,8 +264,8 @@ def test_dev_and_test_have_categories_that_train_never_names(tables):
 # --- No shortcut
 
 
-def surface(texts: pd.Series, others: pd.Series) -> np.ndarray:
-    """What one sees of a text without reading it; `others` says how often it occurs."""
+def surface(texts: pd.Series, counted: pd.Series) -> np.ndarray:
+    """What one sees of a text without reading it; `counted` holds the texts that its frequency is counted in."""
     texts = texts.fillna("")
     return np.column_stack(
         [
@@ -276,7 +276,7 @@ def surface(texts: pd.Series, others: pd.Series) -> np.ndarray:
             texts.str.count("[A-Z]") / texts.str.len().clip(lower=1),
             texts.str.count(r"[^\x00-\x7f]"),
             texts.str.split(r"[,\s]").str[-1].str.len(),
-            texts.map(others.value_counts()).fillna(0),
+            texts.map(counted.value_counts()).fillna(0),
         ]
     )
 
@@ -318,7 +318,7 @@ def test_the_words_of_one_side_alone_say_nothing(tables, task, field):
 
 
 def test_reading_both_sides_pays(tables):
-    """English queries alone: sharing words with the target tells right from wrong far better than chance."""
+    """English queries alone: words shared with the target separate right from wrong far better than chance."""
     for task, least in ((QC, 0.75), (QI, 0.65)):
         dev = tables[task.name, "dev"].query("language == 'en'")
         pairs = zip(dev["origin_query"].str.lower(), dev["target"].fillna("").str.lower(), strict=True)

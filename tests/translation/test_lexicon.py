@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import re
+import time
 
 import pandas as pd
 import pytest
+from fuzzing import fuzz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competition_utils.errors import UserError
+from competition_utils.errors import DataError, UserError
 from competition_utils.translation.interface import translate_table
 from competition_utils.translation.lexicon import LexiconTranslator
 
@@ -183,3 +186,81 @@ def test_a_lexicon_that_is_none_is_refused_in_one_message(tmp_path, content):
 def test_a_direction_that_is_not_there_is_refused(translator):
     with pytest.raises(UserError, match="pl→en"):
         translator.translate(["x"], "pl", "en")
+
+
+# ------------------------------------------------------------------------------- long texts, odd files
+
+LONG = {
+    "without_a_blank": "アイロン台" * 200_000,
+    "with_blanks": "sillas de jardín " * 60_000,
+    "one_letter": "x" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+@pytest.mark.parametrize("source", ["ja", "es", "de", "th"])
+def test_a_query_of_a_million_characters_is_left_as_it_is_at_once_and_reported(translator, kind, source):
+    text = LONG[kind]
+    start = time.process_time()
+    with pytest.warns(UserWarning, match=r"over 2,000 characters, left untranslated: 1"):
+        (same,), sure = translator.translate([text], source, "en")
+    assert (same, sure[0]) == (text, 0)
+    assert translator.guess_language([text], "en") == [""]
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("source", ["ja", "es", "de", "th"])
+def test_time_is_about_linear_in_the_text(translator, source):
+    def seconds(length: int) -> float:
+        text = ("レンジカバーx" * length if source in ("ja", "th") else "druckerzubehörx" * length)[:length]
+        start = time.process_time()
+        for repeat in range(5):
+            translator.explain(f"{text}{repeat}"[-length:], source, "en")
+        return time.process_time() - start
+
+    seconds(100)  # indexes are made on the first use
+    assert seconds(2_000) < 4 * 20 * max(seconds(100), 0.002)
+
+
+LEXICON_HEAD = b"source_lang\tsource_text\ttarget_lang\ttarget_text\n"
+WRONG_LEXICONS = {
+    "too_few_cells": (LEXICON_HEAD + b"es\tRojo\ten\tred\nes\tAzul\n", r"(?s)lexicon row: 1.*:3"),
+    "too_many_cells": (LEXICON_HEAD + b"es\tRojo\ten\tred\tmore\n", r"(?s)lexicon row: 1.*:2"),
+    "a_million_characters": (LEXICON_HEAD + b"es\t" + b"x" * 1_000_000 + b"\ten\tred\n", r"(?s)1,000,010 characters"),
+    "not_utf8": (LEXICON_HEAD + b"es\tcaf\xe9\ten\tcoffee\n", "expected tab-separated UTF-8"),
+    "cut_gzip": (gzip.compress(LEXICON_HEAD)[:-5], "expected tab-separated UTF-8"),
+    "damaged_gzip": (gzip.compress(LEXICON_HEAD)[:12] + b"\xff" * 9, "expected tab-separated UTF-8"),
+    "empty": (b"", "missing in its first line"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_LEXICONS)
+def test_a_wrong_lexicon_is_one_clear_error(tmp_path, kind):
+    content, expected = WRONG_LEXICONS[kind]
+    (tmp_path / "lexicon.tsv").write_bytes(content)
+    with pytest.raises(UserError, match=expected):
+        LexiconTranslator.from_file(tmp_path / "lexicon.tsv")
+
+
+lexicon_cells = st.sampled_from(
+    ["es", "ja", "en", "", "Rojo", "カバー", '"', "\u2028", "e\u0301", "\u202e", "\x00", "nan"]
+)
+lexicon_lines = st.lists(lexicon_cells | st.text(max_size=5), min_size=1, max_size=5).map("\t".join)
+
+
+@fuzz(150)
+@given(lines=st.lists(lexicon_lines, max_size=6), end=st.sampled_from(["\n", "\r\n"]), text=st.text(max_size=20))
+def test_every_lexicon_line_is_read_or_named(tmp_path_factory, lines, end, text):
+    path = tmp_path_factory.getbasetemp() / "law.tsv"
+    lines = [re.sub(r"[\r\n\ud800-\udfff]", "", line) for line in lines]
+    path.write_bytes((LEXICON_HEAD.decode().strip() + end + end.join(lines)).encode())
+    faulty = [number for number, line in enumerate(lines, 2) if line and line.count("\t") != 3]
+    try:
+        made = LexiconTranslator.from_file(path)
+    except DataError as error:
+        assert [int(fault.where.rpartition(":")[2]) for fault in error.faults] == faulty
+        return
+    assert not faulty
+    for source, target in made.directions:
+        translated, sure = made.translate([text], source, target)
+        assert len(translated) == 1 and 0 <= sure[0] <= 1

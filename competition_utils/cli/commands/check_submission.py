@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from competition_utils.errors import DataError
-    from competition_utils.submit import check_submission, find_sources
+    from competition_utils.submission_check import check_submission, find_sources
 
     sources = find_sources(args.source, args.split, args.file)
     faults = check_submission(args.file, sources)

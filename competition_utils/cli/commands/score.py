@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", required=True, type=Path, help="where the scores go: .csv, .parquet, .txt or .jsonl"
     )
-    parser.add_argument("--task", choices=["QC", "QI"], help="told by the file's fields when left out")
+    parser.add_argument("--task", choices=["QC", "QI"], help="QC or QI; found from the file's fields when left out")
     add_parameters(parser, "a setting of the model to use instead of the saved one")
     parser.add_argument("--lexicon", type=Path, help="translates queries; found beside the input when left out")
 
@@ -39,10 +39,10 @@ def run(args: argparse.Namespace) -> int:
     from competition_utils.runs.score_file import score_file
     from competition_utils.settings.reading import parse_overrides
 
-    others, faults = parse_overrides(args.parameters)
+    overrides, faults = parse_overrides(args.parameters)
     if faults:
         raise UserError("\n".join(faults))
-    done = score_file(args.model, args.input, args.output, task=args.task, lexicon=args.lexicon, others=others)
+    done = score_file(args.model, args.input, args.output, task=args.task, lexicon=args.lexicon, overrides=overrides)
     if done.written:
         rate = done.rows / done.seconds
         print(f"{done.rows:,} pairs scored in {done.seconds:.1f} s ({rate:,.0f} pairs/s) → {args.output}")

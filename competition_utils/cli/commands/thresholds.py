@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "choose the threshold rule from a run's scores and tell why; --output writes the rules as JSON"
+HELP = "choose the threshold rule from a run's scores and say why; --output writes the rules as JSON"
 EXAMPLES = """\
   python -m competition_utils thresholds sample
   python -m competition_utils thresholds sample --task QC --output rules.json

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from competition_utils import distributed
 from competition_utils.errors import UserError
 from competition_utils.models.decoder.launch import has_gpu
 from competition_utils.models.decoder.model import DecoderModel
-from competition_utils.storage import read_json, write_text
+from competition_utils.storage import read_json, read_parquet, write_text
 
 
 def main(job_file: str) -> int:
@@ -32,7 +31,7 @@ def main(job_file: str) -> int:
 
 def _do(job: dict[str, Any], place: Path) -> None:
     if job["do"] == "fit":
-        tables = [pd.read_parquet(place / f"{name}.parquet") for name in ("train", "valid")]
+        tables = [read_parquet(place / f"{name}.parquet") for name in ("train", "valid")]
         model = DecoderModel(job["settings"])
         model.given_edits = job["edits"]
         distributed.join(cpu=not has_gpu(model.settings))
@@ -40,7 +39,7 @@ def _do(job: dict[str, Any], place: Path) -> None:
         return
     model = DecoderModel.load(Path(job["folder"]), job["settings"])
     distributed.join(cpu=not has_gpu(model.settings))
-    scores = distributed.add_up(model.score(pd.read_parquet(place / "pairs.parquet")))
+    scores = distributed.add_up(model.score(read_parquet(place / "pairs.parquet")))
     if distributed.is_first():
         np.save(place / "scores.npy", scores, allow_pickle=False)
 

@@ -20,6 +20,7 @@ from competition_utils.distributed import local_rank
 from competition_utils.errors import UserError
 from competition_utils.models.decoder.device import AUTO, DeviceChoice, choose_device, look_at_machine, wants_unsloth
 from competition_utils.models.decoder.prompts import PromptWriter
+from competition_utils.models.pretrained import PRETRAINED, resolve
 from competition_utils.settings.schema import DecoderSettings
 
 LABEL_ROWS = "label_rows.safetensors"
@@ -66,11 +67,11 @@ def load_tokenizer(name: str) -> Any:
 
 def _from_hub(load: Any, name: str, **options: Any) -> Any:
     try:
-        return load(name, **options)
+        return load(resolve(name), **options)
     except (OSError, ValueError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise UserError(
-            "model: expected a Hub name or a folder with config.json and weights, "
+            f"model: expected {', '.join(PRETRAINED)}, a Hub name or a folder with config.json and weights, "
             f"found {name!r} ({first_line}). Check the spelling, log in to the Hub where the model asks for "
             "it, or give a folder."
         ) from error
@@ -155,16 +156,17 @@ def _load_unsloth(name: str, choice: DeviceChoice) -> Any:
     fast = _unsloth_loader(find_config(name).model_type)
     import torch
 
+    source = resolve(name)
     text_only = {"text_only": True} if fast.__name__ == "FastModel" else {}
     model, _ = fast.from_pretrained(
-        name,
+        source,
         max_seq_length=UNSLOTH_MAX_LENGTH,
         load_in_4bit=choice.load_in_4bit,
         load_in_16bit=not choice.load_in_4bit,
         dtype=getattr(torch, choice.dtype),
         device_map={"": local_rank()},  # accelerate refuses a bare "cuda" here
         use_exact_model_name=True,
-        local_files_only=Path(name).is_dir(),
+        local_files_only=Path(source).is_dir(),
         **text_only,
     )
     return model

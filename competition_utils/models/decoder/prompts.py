@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from competition_utils.data.files import EXTRA_PREFIX
 from competition_utils.data.languages import language_name
 from competition_utils.errors import UserError
 from competition_utils.models.tokens import CUT, FRAME, QUERY, TARGET, TRANSLATION
@@ -34,7 +35,8 @@ class Prompt:
     """What the model reads: an instruction a task, then a line for each thing known of the pair.
 
     `{…}` stand for the answers, the language's name, and the texts of a pair. The line of the translation is left out
-    where a row has none, and where it is None; `tags` are columns that get a line `name: value` each. `label_words`
+    where a row has none, and where it is None; `tags` are columns that get a line `name: value` each (a field NAME of
+    the file is the column `extra_NAME`). `label_words`
     are (negative, positive) candidates: the first that the tokenizer writes as one token each are taken.
     """
 
@@ -281,7 +283,7 @@ class PromptWriter:
         lines["tags"] = ""
         for name in self.prompt.tags:
             value = self._clean(pairs[name].astype("str"))
-            lines["tags"] += (f"{name}: " + value + "\n").where(value != "", "")
+            lines["tags"] += (f"{name.removeprefix(EXTRA_PREFIX)}: " + value + "\n").where(value != "", "")
         return lines.reset_index(drop=True)
 
     def _clean(self, texts: pd.Series) -> pd.Series:

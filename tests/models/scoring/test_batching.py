@@ -15,9 +15,9 @@ texts = st.lists(st.text(alphabet="abc é日 ไ", max_size=12), min_size=1, max
 def tokenizer():
     from transformers import AutoTokenizer
 
-    from competition_utils.models.encoder.model import MINILM, model_source
+    from competition_utils.models.pretrained import resolve
 
-    return AutoTokenizer.from_pretrained(model_source(MINILM))
+    return AutoTokenizer.from_pretrained(resolve("minilm"))
 
 
 @settings(max_examples=40, deadline=None)
