@@ -153,13 +153,13 @@ class RelevanceModel(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, folder: Path, others: Mapping[str, Any] | None = None) -> RelevanceModel:
-        """What `save` wrote; `others` are settings to use instead of the saved ones."""
+    def load(cls, folder: Path, overrides: Mapping[str, Any] | None = None) -> RelevanceModel:
+        """What `save` wrote; `overrides` are settings to use instead of the saved ones."""
 
     @classmethod
-    def saved_settings(cls, folder: Path, others: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The settings in `model.json` with `others` laid over them."""
-        both = read_json(Path(folder) / "model.json", need=["settings"])["settings"], dict(others or {})
+    def saved_settings(cls, folder: Path, overrides: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The settings in `model.json` with `overrides` laid over them."""
+        both = read_json(Path(folder) / "model.json", need=["settings"])["settings"], dict(overrides or {})
         saved, over = (with_new_names(values, cls.schema.renamed, cls.kind) for values in both)
         return saved | over
 
@@ -188,12 +188,12 @@ def new_model(kind: str, settings: Mapping[str, Any] | Section) -> RelevanceMode
     return _class_of(kind)(settings)
 
 
-def load_model(folder: Path | str, others: Mapping[str, Any] | None = None) -> RelevanceModel:
-    """A model that `save` wrote; `others` are settings to use instead of the saved ones, such as a device."""
+def load_model(folder: Path | str, overrides: Mapping[str, Any] | None = None) -> RelevanceModel:
+    """A model that `save` wrote; `overrides` are settings to use instead of the saved ones, such as a device."""
     path = Path(folder) / "model.json"
     if not path.is_file():
         raise UserError(
             f"model folder: expected {path}, found none. "
             "Give the folder that a fit wrote, e.g. papermill_runs/sample/finetune/QC/fold0."
         )
-    return _class_of(str(read_json(path, need=["kind"])["kind"])).load(Path(folder), others)
+    return _class_of(str(read_json(path, need=["kind"])["kind"])).load(Path(folder), overrides)

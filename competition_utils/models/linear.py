@@ -178,8 +178,8 @@ class LinearModel(RelevanceModel):
         self.save_settings(folder)
 
     @classmethod
-    def load(cls, folder: Path, others: Mapping[str, Any] | None = None) -> LinearModel:
-        model = cls(cls.saved_settings(folder, others))
+    def load(cls, folder: Path, overrides: Mapping[str, Any] | None = None) -> LinearModel:
+        model = cls(cls.saved_settings(folder, overrides))
         model.given_edits = cls.saved_edits(folder)
         with np.load(folder / "weights.npz", allow_pickle=False) as stored:
             model.weights, model.bias = stored["weights"], float(stored["bias"])

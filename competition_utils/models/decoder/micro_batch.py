@@ -1,4 +1,4 @@
-"""The largest micro-batch that fits, found once by trying and remembered; the effective batch never changes.
+"""The largest micro-batch that fits, found once by trying and cached; the effective batch never changes.
 
 Trying beats computing: what a step needs depends on kernels, checkpointing and the allocator.
 Not by `accelerate.find_executable_batch_size`: it lowers one number, and here checkpointing is a second one, sizes

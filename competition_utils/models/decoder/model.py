@@ -239,7 +239,7 @@ class DecoderModel(RelevanceModel):
         return scorer.score(writer.write(pairs).ids)
 
     def _read_columns(self, pairs: pd.DataFrame) -> list[str]:
-        """The columns that reach the prompt: rows alike in these are one to the model."""
+        """The columns that reach the prompt: rows identical in these are one to the model."""
         return [name for name in (*PAIR_COLUMNS, *self.prompt.tags) if name in pairs]
 
     def save(self, folder: Path) -> None:
@@ -247,13 +247,13 @@ class DecoderModel(RelevanceModel):
         `model.json`."""
         if self.folder is None:
             raise UserError("save: expected a fitted decoder, found one without weights. Call fit first.")
-        left = shutil.ignore_patterns("model.json", REPORT)  # the report tells times, which no two fits share
+        left = shutil.ignore_patterns("model.json", REPORT)  # the report has times, which no two fits share
         shutil.copytree(self.folder, folder, ignore=left, dirs_exist_ok=True)
         self.save_settings(folder)
 
     @classmethod
-    def load(cls, folder: Path, others: Mapping[str, Any] | None = None) -> DecoderModel:
-        model = cls(cls.saved_settings(folder, others))
+    def load(cls, folder: Path, overrides: Mapping[str, Any] | None = None) -> DecoderModel:
+        model = cls(cls.saved_settings(folder, overrides))
         model.given_edits = cls.saved_edits(folder)
         model.folder = Path(folder)
         return model

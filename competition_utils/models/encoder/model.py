@@ -100,8 +100,8 @@ class EncoderModel(RelevanceModel):
         self.save_settings(folder)
 
     @classmethod
-    def load(cls, folder: Path, others: Mapping[str, Any] | None = None) -> EncoderModel:
-        model = cls(cls.saved_settings(folder, others))
+    def load(cls, folder: Path, overrides: Mapping[str, Any] | None = None) -> EncoderModel:
+        model = cls(cls.saved_settings(folder, overrides))
         model.given_edits = cls.saved_edits(folder)
         model.tokenizer = _load(AutoTokenizer, str(folder))
         model.network = _load(AutoModelForSequenceClassification, str(folder)).to(model.device)
