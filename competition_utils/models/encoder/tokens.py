@@ -38,14 +38,16 @@ def _parts(tokenizer: Any, texts: tuple[str, str], query: int, kept: tuple[int, 
     """Token and part of one pair; `query` is the length of the original query in characters."""
     encoded = tokenizer(*texts, return_offsets_mapping=True)
     sides, offsets = encoded.sequence_ids(), encoded["offset_mapping"]
-    count = [0, 0]
+    count, shown = [0, 0], [0, 0]
     for token, side, (start, end) in zip(encoded.tokens(), sides, offsets, strict=True):
         if side is None:
             yield token, FRAME
             continue
         count[side] += 1
         part = TARGET if side == 1 else _part_of_first_text(start, end, query)
-        yield texts[side][start:end], CUT if count[side] > kept[side] else part
+        # With the blanks before it; a character that is several tokens is shown once.
+        yield texts[side][shown[side] : end], CUT if count[side] > kept[side] else part
+        shown[side] = max(shown[side], end)
 
 
 def _part_of_first_text(start: int, end: int, query: int) -> str:

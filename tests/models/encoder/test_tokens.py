@@ -24,7 +24,7 @@ def test_each_token_knows_where_it_comes_from(model):
     parts = model.token_parts(PAIRS)
     by_part = parts[parts["pair"] == 0].groupby("part")["token"].apply("".join)
     assert by_part.to_dict() == {
-        "query": "zapatorojo", "translation": "redshoe", "target": "shoes>red", "frame": "[CLS]–[SEP][SEP]",
+        "query": "zapato rojo", "translation": " red shoe", "target": "shoes > red", "frame": "[CLS] –[SEP][SEP]",
     }  # fmt: skip
     assert "translation" not in set(parts.loc[parts["pair"] == 1, "part"])
 
