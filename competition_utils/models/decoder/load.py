@@ -24,6 +24,7 @@ from competition_utils.models.pretrained import PRETRAINED, resolve
 from competition_utils.settings.schema import DecoderSettings
 
 LABEL_ROWS = "label_rows.safetensors"
+UNSLOTH_LORA = ("r", "lora_alpha", "lora_dropout", "bias", "use_rslora", "init_lora_weights")  # and target_modules
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", LABEL_ROWS)
 PARAMETER_LIMIT = 15e9  # the competition's rule
 UNSLOTH_MAX_LENGTH = 2048  # rows are cut by prompts.py; below 512 Unsloth gives its checkpointing up
@@ -227,8 +228,9 @@ def add_adapter(model: Any, config: Any, choice: DeviceChoice, *, seed: int) -> 
     """Put fresh LoRA adapters of a PEFT `config` on `model`; B starts at zero, so the scores do not change yet."""
     if choice.backend == "unsloth":
         loader = _unsloth_loader(model.config.model_type)
-        names = ("r", "lora_alpha", "lora_dropout", "bias", "use_rslora", "init_lora_weights")
-        options = {name: getattr(config, name) for name in names} | {"target_modules": sorted(config.target_modules)}
+        options = {name: getattr(config, name) for name in UNSLOTH_LORA} | {
+            "target_modules": sorted(config.target_modules)
+        }
         # Switched per fit by `set_checkpointing`, once the memory is known.
         return loader.get_peft_model(model, use_gradient_checkpointing=False, random_state=seed, **options)
     from peft import get_peft_model

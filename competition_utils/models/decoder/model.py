@@ -116,6 +116,9 @@ class DecoderModel(RelevanceModel):
 
     def add_adapter(self, network: Any, seed: int = 0) -> Any:
         """Fresh LoRA adapters by `lora_config`, and the rows of the two label words."""
+        unknown = self.edits().get("lora_config", {}).keys() - {*decoder_load.UNSLOTH_LORA, "target_modules"}
+        if unknown and self.choice.backend == "unsloth":
+            raise UserError(f"lora_config: Unsloth takes no {', '.join(sorted(unknown))}. Set `backend: transformers`.")
         network = decoder_load.add_adapter(network, self.lora_config, self.choice, seed=seed)
         ids = self.new_writer().label_words.ids
         decoder_load.give_label_logits(network, ids, trained=self.settings.objective == "head")

@@ -201,6 +201,14 @@ def test_padding_free_batches_are_refused_with_unsloth(models):
         fitter.make_trainer(None, None, None, None)
 
 
+def test_a_change_that_unsloth_would_ignore_is_refused(models):
+    fitter = DecoderModel(toy_settings(models["qwen2"]))
+    fitter.choice = SimpleNamespace(backend="unsloth")
+    fitter.lora_config.use_dora = True
+    with pytest.raises(UserError, match="Unsloth takes no use_dora"):
+        fitter.add_adapter(None)
+
+
 # A card that is tried out, and what the trainer does to the model (faults of the first GPU desk-run)
 
 
