@@ -38,7 +38,7 @@ from competition_utils.models.decoder.micro_batch import (
 from competition_utils.models.decoder.rows import Collator, Labelled, training_table
 from competition_utils.models.decoder.score import mixed_precision, score_prompts
 from competition_utils.models.scoring.engine import TokenBudget
-from competition_utils.models.scoring.remember import remembered
+from competition_utils.models.scoring.trials import cached_trial
 from competition_utils.models.training import EffectiveBatches, Watch, new_arguments, one_gpu, reporter
 from competition_utils.settings.schema import DecoderSettings
 
@@ -184,7 +184,7 @@ def choose_micro_batch(
         "gpu": torch.cuda.get_device_name(),
         "choice": str(choice),
     }
-    return smallest_of_all(Fit(**remembered(facts, find)))
+    return smallest_of_all(Fit(**cached_trial(facts, find)))
 
 
 def trial_step(network: Any, fit: Fit, collator: Collator, prompt: list[int], loss: Loss) -> None:

@@ -49,16 +49,16 @@ def first_of_each(keys: np.ndarray) -> np.ndarray:
     return order[new]
 
 
-def model_hash(folder: Path, others: Mapping[str, Any] | None = None) -> str:
+def model_hash(folder: Path, overrides: Mapping[str, Any] | None = None) -> str:
     """What names a fitted model in the cache: the hash of all files of its folder but its own report, and of the
     settings that are used instead of the saved ones."""
     files = (path for path in Path(folder).rglob("*") if path.is_file() and path.suffix != ".parquet")
     hashes = {str(path.relative_to(folder)): hash_file(path) for path in files}
-    return hash_json([hashes, dict(others)] if others else hashes)[:24]
+    return hash_json([hashes, dict(overrides)] if overrides else hashes)[:24]
 
 
 class ScoreCache:
-    """Scores of one model in a folder of its own; parts appear whole, so that several processes may write."""
+    """Scores of one model in a folder of its own; parts are written atomically, so that several processes may write."""
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
@@ -102,12 +102,12 @@ def score_cached(
     cache: ScoreCache,
     *,
     shard_rows: int = 50_000,
-    tell: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
 ) -> np.ndarray:
     """float32 [n] scores in the order of `pairs`, from the cache where it has them.
 
     The rest is scored in shards of `shard_rows` different pairs, each kept as soon as it is done. Under `accelerate
-    launch` process k of n takes the shards k, k+n, …; all return all scores, and the first one tells how many pairs
+    launch` process k of n takes the shards k, k+n, …; all return all scores, and the first one reports how many pairs
     each had. Raises RuntimeError where the processes together had not every pair, or one of them twice.
     """
     keys = pair_keys(pairs)
@@ -125,7 +125,7 @@ def score_cached(
         _leave_receipt(cache, keys[first], keys[np.concatenate([*own, first[:0]])], sum(map(len, missing)))
     scores = _when_complete(cache, keys, alone=processes == 1)
     if processes > 1 and rank == 0:
-        tell(_checked_shares(cache, keys[first]))
+        report(_checked_shares(cache, keys[first]))
     return scores
 
 
@@ -142,7 +142,7 @@ def _when_complete(cache: ScoreCache, keys: np.ndarray, *, alone: bool) -> np.nd
 
 
 def _sums(keys: np.ndarray) -> list[int]:
-    """How many keys, and their sums modulo 2**64: what tells two sets of keys apart, whatever their order."""
+    """How many keys, and their sums modulo 2**64: which distinguish two sets of keys, whatever their order."""
     return [len(keys), int(keys["high"].sum()), int(keys["low"].sum())]
 
 

@@ -135,10 +135,10 @@ def test_whether_a_common_beginning_pays_is_tried_once_and_told(fitted, tmp_path
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     decoder, pairs = fitted("qwen2", "head"), toy_pairs(400, 5).drop_duplicates(["query", "target", "language"])
     first = decoder.score(pairs)
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     second = decoder.score(pairs)
-    assert told.startswith("scoring: the prompts' common ") and "when tried" in told
-    assert capsys.readouterr().out == told  # the same figure: remembered, not tried again
+    assert printed.startswith("scoring: the prompts' common ") and "when tried" in printed
+    assert capsys.readouterr().out == printed  # the same figure: cached, not tried again
     np.testing.assert_array_equal(first, second)
 
 

@@ -28,7 +28,7 @@ from competition_utils.models.decoder.rows import (
     training_table,
 )
 from competition_utils.models.decoder.train import validation_figures
-from competition_utils.models.scoring.remember import remembered
+from competition_utils.models.scoring.trials import cached_trial
 from competition_utils.settings.schema import DecoderSettings
 
 
@@ -171,9 +171,9 @@ def test_what_was_found_by_trying_is_remembered_for_the_same_facts(tmp_path, mon
         return {"per_device_train_batch_size": 8}
 
     facts = {"gpu": "one", "model": "tiny"}
-    assert remembered(facts, find) == remembered(facts, find) == {"per_device_train_batch_size": 8}
+    assert cached_trial(facts, find) == cached_trial(facts, find) == {"per_device_train_batch_size": 8}
     assert len(finds) == 1
-    remembered(facts | {"gpu": "another"}, find)
+    cached_trial(facts | {"gpu": "another"}, find)
     assert len(finds) == 2
 
 

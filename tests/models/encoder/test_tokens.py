@@ -1,4 +1,4 @@
-"""What an encoder sees of a pair, told apart token by token."""
+"""What an encoder sees of a pair, distinguished token by token."""
 
 import pandas as pd
 import pytest
