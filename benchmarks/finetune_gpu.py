@@ -105,36 +105,32 @@ def _train(
 ) -> dict[str, Any]:
     """Train a few steps; `tokens` is the length of every prompt, None for lengths as pairs have them (mean 64)."""
     from competition_utils.models.decoder import load as decoder_load
-    from competition_utils.models.decoder.fit import open_decoder
-    from competition_utils.settings.schema import DecoderSettings
+    from competition_utils.models.decoder.model import DecoderModel
 
-    settings = DecoderSettings.model_validate(
-        {"model": model, "device": "cuda", "load_in_4bit": True, "total_batch_size": effective_batch} | wishes
-    )
-    decoder = open_decoder(settings, model)  # imports Unsloth where it is wanted, so it comes first
+    fixed = {"model_name_or_path": model, "device": "cuda", "load_in_4bit": True, "total_batch_size": effective_batch}
+    fitter = DecoderModel(fixed | wishes)
+    network = fitter.open().model  # imports Unsloth where it is wanted, so it comes first
     import torch
 
     data = _prompts(steps * effective_batch, tokens)
     torch.cuda.reset_peak_memory_stats()
-    times, fit = _timed_steps(decoder, settings, data)
+    times, trainer = _timed_steps(fitter, network, data)
     warm = times[WARM_UP:] if len(times) > WARM_UP else times[len(times) // 2 :]
     speed = effective_batch / float(np.median(warm))
     return {
         "parameters": decoder_load.count_parameters(model),
-        "per_device_train_batch_size": fit.micro_batch,
-        "checkpointing": fit.checkpointing,
+        "per_device_train_batch_size": trainer.fit.micro_batch,
+        "checkpointing": trainer.fit.checkpointing,
         "samples_per_second": speed,
         "tokens_per_second": speed * float(np.mean([len(prompt) for prompt in data.prompts])),
         "peak_gib": torch.cuda.max_memory_allocated() / 2**30,
     }
 
 
-def _timed_steps(decoder: Any, settings: Any, data: Any) -> tuple[list[float], Any]:
-    """Seconds of each optimizer step of one epoch over `data`, and the micro-batch that was taken."""
+def _timed_steps(fitter: Any, network: Any, data: Any) -> tuple[list[float], Any]:
+    """Seconds of each optimizer step of one epoch over `data`, and the trainer."""
     import torch
     from transformers import TrainerCallback
-
-    from competition_utils.models.decoder import train as decoder_train
 
     times: list[float] = []
 
@@ -148,12 +144,11 @@ def _timed_steps(decoder: Any, settings: Any, data: Any) -> tuple[list[float], A
             times[-1] = time.perf_counter() - times[-1]
 
     with tempfile.TemporaryDirectory(prefix="steps-") as folder:
-        trainer, fit = decoder_train.make_trainer(
-            decoder, settings, train=data, valid=None, epochs=1, folder=Path(folder), seed=0
-        )
+        arguments = fitter.training_arguments(Path(folder), epochs=1, evaluates=False)
+        trainer = fitter.make_trainer(network, data, None, arguments)
         trainer.add_callback(Clock())
         trainer.train()
-    return times, fit
+    return times, trainer
 
 
 def _prompts(count: int, tokens: int | None) -> Any:

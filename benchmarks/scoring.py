@@ -55,7 +55,7 @@ def model_folder(folder: Path) -> Path:
 
     model = EncoderModel({})
     model.tokenizer = AutoTokenizer.from_pretrained(_minilm())
-    model.network = model._new_network(0)
+    model.network = model.load_base_model(0)
     model.save(folder)
     return folder
 

@@ -138,7 +138,7 @@ def _measure(part: str, model: Path, arguments: argparse.Namespace) -> dict[str,
 
 def _ours(way: str, model: Path, table: pd.DataFrame, device: str) -> tuple[Any, dict[str, float]]:
     """A function that scores all pairs, tokenising included, and the numbers of tokens."""
-    from competition_utils.models.decoder.fit import open_decoder
+    from competition_utils.models.decoder.model import DecoderModel
     from competition_utils.models.decoder.score import score_prompts
     from competition_utils.models.scoring.engine import TokenBudget
     from competition_utils.models.scoring.prompt_batches import TokenisedPrompts, common_start
@@ -148,7 +148,7 @@ def _ours(way: str, model: Path, table: pd.DataFrame, device: str) -> tuple[Any,
     settings = DecoderSettings.model_validate(plain | OURS[way])
     if settings.score_engine == "vllm":
         return _vllm(settings, table)
-    decoder = open_decoder(settings, str(model), adapter=False)
+    decoder = DecoderModel(settings).open(adapter=False)
     budget, pad_id = TokenBudget(settings.score_tokens), decoder.tokenizer.pad_token_id
 
     def run(rows: pd.DataFrame = table) -> np.ndarray:
@@ -177,10 +177,10 @@ def _batches(tokens: Any, budget: int) -> list[np.ndarray]:
 
 
 def _vllm(settings: Any, table: pd.DataFrame) -> tuple[Any, dict[str, float]]:
-    from competition_utils.models.decoder.fit import open_writer
+    from competition_utils.models.decoder.model import DecoderModel
     from competition_utils.models.scoring.vllm import VllmScorer
 
-    _, writer = open_writer(settings, settings.model_name_or_path)
+    writer = DecoderModel(settings).new_writer()
     scorer = VllmScorer(settings.model_name_or_path, writer.label_words.ids, adapter=None, lora_rank=8, max_length=512)
     scorer.score(writer.write(table.head(256)).ids)
     tokens = _ragged(writer, table).lengths.sum()
@@ -193,10 +193,10 @@ def _other(way: str, model: Path, table: pd.DataFrame, arguments: argparse.Names
     """A user's own ways, over the first rows; texts of prompts are written beforehand, tokenising is timed."""
     import torch
 
-    from competition_utils.models.decoder.fit import open_writer
-    from competition_utils.settings.schema import DecoderSettings
+    from competition_utils.models.decoder.model import DecoderModel
 
-    tokenizer, writer = open_writer(DecoderSettings.model_validate({"model_name_or_path": str(model)}), str(model))
+    fitter = DecoderModel({"model_name_or_path": str(model), "backend": "transformers"})
+    tokenizer, writer = fitter.tokenizer, fitter.new_writer()
     few = table.head(max(64, len(table) // FEW))
     texts = writer.texts(few).tolist()
     options = {"dtype": torch.bfloat16 if arguments.device == "cuda" else torch.float32}

@@ -19,6 +19,7 @@ ORDER = (
         "storage",
         "paths",
         "progress",
+        "f1",
         "distributed",
         "settings",
         "data",
@@ -29,7 +30,7 @@ ORDER = (
     *("translation", "augment", "decide", "submission_check", "submit", "plots", "runs", "cli"),
 )
 MODULES = sorted(path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py"))
-MOST_LINES, MOST_FILES = 360, 15
+MOST_LINES, MOST_FILES = 350, 15
 
 
 def imports(module: Path) -> set[str]:

@@ -85,7 +85,7 @@ def translate_titles(table: pd.DataFrame, tools: Tools, settings: TranslateTitle
 
 
 def _in_english(titles: pd.Series) -> pd.Series:
-    """bool: whether a title may be English, as far as its letters tell (Latin, no letter with an accent)."""
+    """bool: whether a title may be English, as far as its letters show (Latin, no letter with an accent)."""
     return titles.str.contains("[A-Za-z]", regex=True) & ~titles.str.contains(r"[^\x00-\x7F]", regex=True)
 
 

@@ -22,8 +22,8 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from competition_utils.decide.resample import RESAMPLES, interval, resampled_sums
 from competition_utils.decide.selection import grouped_folds
-from competition_utils.decide.thresholds import check_labels_and_scores
 from competition_utils.errors import UserError
+from competition_utils.f1 import check_labels_and_scores
 
 EDGE = 1e-6  # scores are kept this far from 0 and 1 before a logarithm is taken
 ROWS_FOR_A_LANGUAGE = 1000

@@ -15,8 +15,8 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from competition_utils.decide.resample import RESAMPLES, interval, query_groups, resampled_auc, resampled_sums
-from competition_utils.decide.thresholds import check_labels_and_scores
 from competition_utils.errors import UserError
+from competition_utils.f1 import check_labels_and_scores
 from competition_utils.tasks import TASKS
 
 NEEDED = ("language", "query", "label", "score", "threshold", "prediction")

@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.decide.metrics import f1_from_counts
-from competition_utils.decide.thresholds import best_threshold, check_labels_and_scores, cut_points
+from competition_utils.decide.thresholds import best_threshold
 from competition_utils.errors import UserError
+from competition_utils.f1 import check_labels_and_scores, cut_points
 
 SINGLE, PER_LANGUAGE = "single", "per_language_shrunk"
 COMMON, MATCHED_RATE = "common", "matched_rate"

@@ -28,7 +28,8 @@ from competition_utils.decide.rules import (
     fit_single,
     matched_threshold,
 )
-from competition_utils.decide.thresholds import best_threshold, f1_curve
+from competition_utils.decide.thresholds import best_threshold
+from competition_utils.f1 import best_f1
 from competition_utils.progress import progress
 
 FOLDS = 5
@@ -244,7 +245,7 @@ def _left_out_table(labels, scores, codes, names, thresholds) -> pd.DataFrame:
         row = {
             "language": language,
             "rows": int(of.sum()),
-            "f1_own": float(f1_curve(labels[of], scores[of]).f1.max()),
+            "f1_own": best_f1(labels[of], scores[of]),
         }
         for name, each in thresholds.items():
             row[f"f1_{name}"] = f1_score(labels[of], scores[of] >= each[code])

@@ -1,9 +1,11 @@
-"""The yardstick: TF-IDF pair features and a logistic regression. Seconds on a CPU."""
+"""The baseline: TF-IDF pair features and a logistic regression. Seconds on a CPU."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,16 +13,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from competition_utils.data.columns import english_query
+from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel
+from competition_utils.models.inspection import table_of_differences
+from competition_utils.models.parts import part
+from competition_utils.models.tokens import FRAME, QUERY, TARGET, TRANSLATION
 from competition_utils.settings.schema import LinearSettings, Section
 from competition_utils.storage import atomic_write
 
 HASH_BITS = 20
+TOKEN = r"\w+"
 CHUNK_ROWS = 20_000
 
 
@@ -31,7 +39,7 @@ def _hasher(analyzer: str, ngrams: tuple[int, int]) -> HashingVectorizer:
         n_features=2**HASH_BITS,
         alternate_sign=False,
         norm=None,
-        token_pattern=r"(?u)\w+",
+        token_pattern=TOKEN,
     )
 
 
@@ -65,6 +73,14 @@ def _cosine(left: sparse.csr_matrix, right: sparse.csr_matrix) -> np.ndarray:
     return np.asarray(left.multiply(right).sum(axis=1)).ravel()
 
 
+@dataclass(frozen=True)
+class LinearTrainer:
+    """What is fitted, and the rows that it is fitted on."""
+
+    estimator: LogisticRegression
+    rows: pd.DataFrame
+
+
 class LinearModel(RelevanceModel):
     """Cosines of query and target (characters; characters and words of the English query) and crossed words."""
 
@@ -77,13 +93,72 @@ class LinearModel(RelevanceModel):
         self.weights = np.empty(0)
         self.bias = 0.0
 
+    @part
+    def estimator(self) -> LogisticRegression:
+        """scikit-learn's LogisticRegression, which a fit copies."""
+        return LogisticRegression(C=self.settings.C, max_iter=self.settings.max_iter)
+
+    # The steps of a fit
+
+    def load_tokenizer(self) -> dict[str, HashingVectorizer]:
+        """The views: name → how a text becomes counts."""
+        return {view: hasher for view, (hasher, _) in VIEWS.items()}
+
+    def load_base_model(self, seed: int = 0) -> LogisticRegression:
+        return clone(self.estimator).set_params(random_state=seed)
+
+    def training_arguments(self, folder: Path, seed: int = 0) -> dict[str, Any]:
+        """Parameters of the estimator to set besides; there are no checkpoints."""
+        unknown = sorted(self.argument_overrides.keys() - self.estimator.get_params().keys())
+        if unknown:
+            raise UserError(f"argument_overrides: expected names of LogisticRegression, found {', '.join(unknown)}.")
+        return dict(self.argument_overrides)
+
+    def training_rows(self, table: pd.DataFrame) -> pd.DataFrame:
+        return table
+
+    def make_trainer(
+        self, network: LogisticRegression, rows: pd.DataFrame, valid: pd.DataFrame, arguments: Mapping[str, Any]
+    ) -> LinearTrainer:
+        return LinearTrainer(network.set_params(**arguments), rows)
+
+    # What a notebook shows
+
+    def token_parts(self, pairs: pd.DataFrame) -> pd.DataFrame:
+        """Words, which the view `words_en` counts; what stands between them belongs to the frame."""
+        rows = []
+        for number, pair in enumerate(pairs[["query", "query_en", "target"]].itertuples(index=False)):
+            for text, of in zip(pair, (QUERY, TRANSLATION, TARGET), strict=True):
+                rows += [(number, word, of) for word in re.findall(TOKEN, text)] + [(number, " ", FRAME)]
+        return pd.DataFrame(rows, columns=["pair", "token", "part"])
+
+    def token_lengths(self, pairs: pd.DataFrame) -> np.ndarray:
+        words = [pairs[name].map(lambda text: len(re.findall(TOKEN, text))) for name in ("query", "query_en", "target")]
+        return sum(words).to_numpy(np.int64)
+
+    def parameter_table(self, network: LogisticRegression) -> pd.DataFrame:
+        """The weights that a fit gives: one a cosine, one a hashed pair of words, and the intercept."""
+        sizes = {"cosines": len(VIEWS), "crossed words": 2**HASH_BITS, "intercept": 1}
+        sizes["all"] = sum(sizes.values())
+        table = pd.DataFrame({"parameters": sizes, "trainable": sizes}).rename_axis("module")
+        return table.assign(tensors=1, share=100.0)[["tensors", "parameters", "trainable", "share"]]
+
+    def argument_table(self, trainer: LinearTrainer) -> pd.DataFrame:
+        return table_of_differences(trainer.estimator.get_params(), LogisticRegression().get_params())
+
+    def training_plan(self, trainer: LinearTrainer) -> pd.Series:
+        steps = {"training rows": len(trainer.rows), "iterations at most": trainer.estimator.max_iter}
+        return pd.Series(steps, name="training")
+
+    # The estimator
+
     def fit(self, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int) -> FitReport:
         start = time.monotonic()
         self.idf = {view: self._fit_idf(train, view) for view in VIEWS}
         labels = train["label"].to_numpy(np.int64)
         weight = train["weight"].to_numpy(np.float64) if "weight" in train else None
-        # The similarities get room to grow: the penalty should fall on the millions of crossed words.
-        model = LogisticRegression(C=self.settings.C, max_iter=self.settings.max_iter, random_state=seed)
+        arguments = self.training_arguments(work_dir, seed)
+        model = self.make_trainer(self.load_base_model(seed), train, valid, arguments).estimator
         model.fit(self._features(train), labels, sample_weight=weight)
         self.weights, self.bias = model.coef_[0].astype(np.float32), float(model.intercept_[0])
         auc = roc_auc_score(valid["label"].to_numpy(np.int64), self.score(valid))
@@ -103,8 +178,9 @@ class LinearModel(RelevanceModel):
         self.save_settings(folder)
 
     @classmethod
-    def load(cls, folder: Path, others: Mapping[str, Any] | None = None) -> LinearModel:
-        model = cls(cls.saved_settings(folder, others))
+    def load(cls, folder: Path, overrides: Mapping[str, Any] | None = None) -> LinearModel:
+        model = cls(cls.saved_settings(folder, overrides))
+        model.given_edits = cls.saved_edits(folder)
         with np.load(folder / "weights.npz", allow_pickle=False) as stored:
             model.weights, model.bias = stored["weights"], float(stored["bias"])
             model.idf = {view: stored[view] for view in VIEWS}

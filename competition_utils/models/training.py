@@ -8,15 +8,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import TrainerState
 
+from competition_utils.errors import UserError
 from competition_utils.models.checkpoints import WHOLE, last_whole_checkpoint
 from competition_utils.progress import progress
 
@@ -73,11 +75,16 @@ class Watch(TrainerCallback):
     """Progress in rows a second, a log wherever a checkpoint is written, and the mark of a whole checkpoint.
 
     With `save_seconds`, which is for one process only, the first log after so many seconds without a checkpoint
-    brings one.
+    brings one. `report` gets the trainer's log whenever something is added to it.
     """
 
-    def __init__(self, total_batch: int, save_seconds: float = math.inf):
-        self.total_batch, self.save_seconds = total_batch, save_seconds
+    def __init__(
+        self,
+        total_batch: int,
+        save_seconds: float = math.inf,
+        report: Callable[[list[dict[str, float]]], None] | None = None,
+    ):
+        self.total_batch, self.save_seconds, self.report = total_batch, save_seconds, report
         self.bar, self.saved = None, 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -99,6 +106,8 @@ class Watch(TrainerCallback):
         if self.bar is not None and logs:
             figures = {name: value for name, value in logs.items() if name in ("loss", "eval_auc", "eval_f1")}
             self.bar.set_postfix(figures | {"epoch": state.epoch}, refresh=False)
+        if self.report is not None and state.is_world_process_zero:
+            self.report(state.log_history)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.saved = time.monotonic()
@@ -126,6 +135,32 @@ def train_to_the_end(trainer: Trainer) -> None:
     trainer._load_from_checkpoint(checkpoint)
     if trainer.args.load_best_model_at_end:
         trainer._load_best_model()
+
+
+def reporter(
+    report: Callable[[list[dict[str, float]]], None] | None, names: Mapping[str, str]
+) -> Callable[[list[dict[str, float]]], None] | None:
+    """A function for `Watch` that hands the history to `report`; None where there is none."""
+    return None if report is None else lambda log: report(history_rows(log, names))
+
+
+def one_gpu(arguments: TrainingArguments) -> str | None:
+    """Let a trainer of one process use one GPU: never `nn.DataParallel`. Gives a sentence where others stay idle."""
+    visible = arguments.n_gpu
+    arguments._n_gpu = min(visible, 1)
+    if visible < 2:
+        return None
+    return f"one of {visible} GPUs is used; `num_processes: {visible}` trains on all"
+
+
+def new_arguments(
+    kind: type[TrainingArguments], options: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> TrainingArguments:
+    """Arguments of a trainer; `overrides` win. Raises UserError for a name that the library does not have."""
+    unknown = sorted(set(overrides) - {one.name for one in fields(kind)})
+    if unknown:
+        raise UserError(f"argument_overrides: expected names of {kind.__name__}, found {', '.join(unknown)}.")
+    return kind(**{**options, **overrides})
 
 
 def history_rows(log: list[dict[str, float]], names: Mapping[str, str]) -> list[dict[str, float]]:

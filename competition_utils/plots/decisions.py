@@ -15,7 +15,7 @@ from sklearn.metrics import precision_recall_curve
 from competition_utils.decide.calibrate import CalibrationReport
 from competition_utils.decide.rules import ThresholdRule
 from competition_utils.decide.selection import Gain
-from competition_utils.decide.thresholds import f1_curve
+from competition_utils.f1 import f1_curve
 from competition_utils.plots import style
 
 CURVE_POINTS = 2000  # a curve of a million cuts is drawn through this many

@@ -1,79 +1,167 @@
-"""Stage `finetune`: fit every task of a run, beside the linear yardstick, and leave models and scores."""
+"""Stage `finetune`: what is to be fitted for the tasks of a run, each fold of it, and figures of the results."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from competition_utils.data.languages import scripts_of
 from competition_utils.errors import UserError
-from competition_utils.models.crossfit import CrossFit, crossfit
+from competition_utils.f1 import best_f1
+from competition_utils.models import crossfit
+from competition_utils.models.base import RelevanceModel
+from competition_utils.models.crossfit import CrossFit
 from competition_utils.runs.stage import Stage
-from competition_utils.settings.schema import LinearSettings, Section
 from competition_utils.tasks import SPLITS, TASKS, select_tasks
 
-YARDSTICK = "linear"
+Tables = Mapping[str, Mapping[str, pd.DataFrame]]
+MANY_ROWS = 20_000
 
 
-def fit_tasks(
-    stage: Stage, task: str, model: str, settings: Section, fit_folds: Sequence[int], seed: int
-) -> dict[str, CrossFit]:
-    """Fit `model` for each task of `task` that the stage `augmentation` left; keyed by task name.
+@dataclass(frozen=True)
+class Plan:
+    """A model to be fitted a fold: `name` of the folder of its folds, the `tasks` that it scores, its tables by split,
+    and rows of the other task that every fit sees besides (two-stage training)."""
 
-    Writes `{QC,QI}_scores.parquet` and the models, ready for `score --model`: `{QC,QI}/fold0/` …, or `joint/fold0/` …
-    where `settings` ask for one model for both tasks (`training: joint`). With `training: two_stage` each fit begins
-    on the other task's rows. Raises UserError where these need both tasks and only one is there.
+    name: str
+    tasks: tuple[str, ...]
+    tables: Mapping[str, pd.DataFrame]
+    other_task: pd.DataFrame | None = None
+
+
+def read_tables(stage: Stage, task: str) -> dict[str, dict[str, pd.DataFrame]]:
+    """The augmented tables that stage `augmentation` left, by task and split; dev and test where they are there.
+
+    `task` is QC, QI or all; a folder with one of both is fine.
     """
-    tables = {name: _tables(stage, name) for name in _tasks_of(stage, task)}
-    training = getattr(settings, "training", "single")
+    present = stage.read_json("metrics", of="augmentation")["tasks"]
+    names = [chosen.name for chosen in select_tasks(task) if chosen.name in present]
+    return {name: _tables(stage, name) for name in names}
+
+
+def plan_fits(tables: Tables, fitter: RelevanceModel, suffix: str = "") -> list[Plan]:
+    """What `fitter` is to be fitted on: a plan a task, or one for both where its settings say `training: joint`.
+
+    With `training: two_stage` each fit begins on the other task's rows. Raises UserError where these need both tasks
+    and only one is there.
+    """
+    training = getattr(fitter.settings, "training", "single")
     if training != "single" and len(tables) < len(TASKS):
         raise UserError(f"training: {training} needs the rows of QC and QI, found {', '.join(tables)}. Set task: all.")
     if training == "joint":
-        return _fit_jointly(stage, tables, model, settings, fit_folds, seed)
+        return [Plan("joint", tuple(tables), _together(tables))]
     others = {name: _other_rows(tables, name) if training == "two_stage" else None for name in tables}
-    return {
-        name: _fit(stage, name, name, tables[name], model, settings, fit_folds, seed, others[name]) for name in tables
-    }
+    return [Plan(name + suffix, (name,), tables[name], others[name]) for name in tables]
 
 
-def fit_yardstick(stage: Stage, task: str, fit_folds: Sequence[int], seed: int) -> dict[str, CrossFit]:
-    """The same folds through the linear model: `{QC,QI}_linear_scores.parquet`."""
-    return {
-        name: _fit(
-            stage, name, f"{name}_{YARDSTICK}", _tables(stage, name), YARDSTICK, LinearSettings(), fit_folds, seed
-        )
-        for name in _tasks_of(stage, task)
-    }
+def fold_rows(plan: Plan, fold: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows that a fit of `fold` sees, and its validation rows."""
+    return crossfit.fold_rows(plan.tables, fold, plan.other_task)
+
+
+def fit_fold(
+    stage: Stage,
+    fitter: RelevanceModel,
+    plan: Plan,
+    fold: int,
+    *,
+    seed: int,
+    show: Callable[..., None] | None = None,
+) -> Path:
+    """Fit one fold and score what it has not seen; gives the folder with the model and its scores.
+
+    A fold that was fitted with the same settings, edits of the model's parts, rows and seed is used as it is.
+    `show` gets the history during the fit, and with `last=True` at its end.
+    """
+    fitter.report_history = show
+    folder, work_dir = stage.path(plan.name), stage.work_folder(plan.name)
+    fitted = crossfit.fit_fold(
+        fitter, plan.tables, fold, folder=folder, work_dir=work_dir, seed=seed, other_task=plan.other_task
+    )
+    if show is not None:
+        show(crossfit.fold_report(folder, fold).history, last=True)
+    if not fitted:
+        print(f"{plan.name}, fold {fold}: fitted before with the same settings, parts and rows")
+    return folder / f"fold{fold}"
+
+
+def gather(stage: Stage, plan: Plan, fit_folds: Sequence[int]) -> dict[str, CrossFit]:
+    """The finished folds of a plan, by task; writes `NAME_scores.parquet`, and a file a task for a joint model."""
+    fit = crossfit.average_folds(stage.path(plan.name), fit_folds)
+    stage.write(f"{plan.name}_scores", fit.scores)
+    for note in fit.notes:
+        print(f"{plan.name}, {note}")
+    if len(plan.tasks) == 1:
+        return {plan.tasks[0]: fit}
+    parts = {name: fit.scores[fit.scores["task"] == name].reset_index(drop=True) for name in plan.tasks}
+    for name, scores in parts.items():
+        stage.write(f"{name}_scores", scores)
+    return {name: replace(fit, scores=scores, fitted_on=plan.name) for name, scores in parts.items()}
+
+
+def fold_scores(folder: Path, valid: pd.DataFrame) -> pd.DataFrame:
+    """`rows, relevant, auc, best_f1` of each task of a fitted fold's validation rows."""
+    scores = pd.read_parquet(folder / "scores.parquet")
+    scored = scores[scores["split"] == "valid"].merge(valid[["id", "task", "label"]], on=["id", "task"])
+    rows = {}
+    for task, part in scored.groupby("task"):
+        labels = part["label"].to_numpy(np.int64)
+        figures = {"auc": roc_auc_score(labels, part["score"]), "best_f1": best_f1(labels, part["score"])}
+        rows[task] = {"rows": len(part), "relevant": labels.mean(), **figures}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("task")
+
+
+def pairs_in_scripts(table: pd.DataFrame, count: int = 4) -> pd.DataFrame:
+    """At most `count` pairs of different languages, each in another script than those before as long as there is one.
+
+    Queries with a translation come first, then those whose tag fits what they are written in.
+    """
+    script = scripts_of(table["query"]).idxmax(axis=1)
+    mistagged = table["language"] != table.get("text_language", table["language"])
+    order = pd.DataFrame({"untranslated": table["query_en"] == "", "mistagged": mistagged}).sort_values(
+        ["mistagged", "untranslated"], kind="stable"
+    )
+    ordered = table.loc[order.index].drop_duplicates("language")
+    again = script.loc[ordered.index].duplicated()
+    return pd.concat([ordered[~again], ordered[again]]).head(count)
+
+
+def token_lengths(fitter: RelevanceModel, tables: Tables) -> dict[str, np.ndarray]:
+    """Tokens of the pairs of each task's train table, before anything is cut; of 20,000 pairs where there are more."""
+    return {name: fitter.token_lengths(_some(by_split["train"])) for name, by_split in tables.items()}
 
 
 def histories(fits: Mapping[str, CrossFit]) -> pd.DataFrame:
-    """All evaluations of all fits: `task, fold, epoch, loss, valid_auc` and what else the model kind tells."""
-    told = pd.concat([fit.history.assign(task=fit.fitted_on or name) for name, fit in fits.items()], ignore_index=True)
-    return told.drop_duplicates(ignore_index=True)
+    """All evaluations of all fits: `task, fold, epoch, loss, valid_auc` and what else the model kind reports."""
+    parts = [fit.history.assign(task=fit.fitted_on or name) for name, fit in fits.items()]
+    return pd.concat(parts, ignore_index=True).drop_duplicates(ignore_index=True)
 
 
-def validation_rows(stage: Stage, fits: Mapping[str, CrossFit], yardstick: Mapping[str, CrossFit]) -> pd.DataFrame:
-    """Scored validation rows: `id, task, language, label, score` and the linear model's score as `yardstick`."""
+def validation_rows(stage: Stage, fits: Mapping[str, CrossFit], baseline: Mapping[str, CrossFit]) -> pd.DataFrame:
+    """Scored validation rows: `id, task, language, label, score` and the linear model's score as `baseline`."""
     parts = []
     for name, fit in fits.items():
         labels = stage.read(f"{name}_train", of="augmentation")[["id", "label"]]
-        linear = _valid(yardstick[name])[["id", "score"]].rename(columns={"score": "yardstick"})
+        linear = _valid(baseline[name])[["id", "score"]].rename(columns={"score": "baseline"})
         parts.append(_valid(fit).merge(labels, on="id").merge(linear, on="id"))
     return pd.concat(parts, ignore_index=True)
 
 
 def auc_by_language(validation: pd.DataFrame) -> pd.DataFrame:
-    """`task, language, rows, model, yardstick`: AUC of both on validation rows, where a language has both labels."""
+    """`task, language, rows, model, baseline`: AUC of both on validation rows, where a language has both labels."""
     rows = []
     for (task, language), part in validation.groupby(["task", "language"]):
         if part["label"].nunique() == 2:
-            both = {"model": part["score"], "yardstick": part["yardstick"]}
+            both = {"model": part["score"], "baseline": part["baseline"]}
             aucs = {name: roc_auc_score(part["label"].astype(int), score) for name, score in both.items()}
             rows.append({"task": task, "language": language, "rows": len(part), **aucs})
-    return pd.DataFrame(rows, columns=["task", "language", "rows", "model", "yardstick"])
+    return pd.DataFrame(rows, columns=["task", "language", "rows", "model", "baseline"])
 
 
 def metrics(fits: Mapping[str, CrossFit], validation: pd.DataFrame) -> dict[str, Any]:
@@ -83,7 +171,7 @@ def metrics(fits: Mapping[str, CrossFit], validation: pd.DataFrame) -> dict[str,
             name: {
                 "validation_rows": len(part),
                 "auc": roc_auc_score(part["label"].astype(int), part["score"]),
-                "linear_auc": roc_auc_score(part["label"].astype(int), part["yardstick"]),
+                "linear_auc": roc_auc_score(part["label"].astype(int), part["baseline"]),
                 "notes": fits[name].notes,
             }
             for name, part in validation.groupby("task")
@@ -95,50 +183,23 @@ def _valid(fit: CrossFit) -> pd.DataFrame:
     return fit.scores[fit.scores["split"] == "valid"]
 
 
-def _tasks_of(stage: Stage, task: str) -> list[str]:
-    """The tasks asked for that have training rows; a folder with QC or QI alone is fine."""
-    present = stage.read_json("metrics", of="augmentation")["tasks"]
-    return [chosen.name for chosen in select_tasks(task) if chosen.name in present]
-
-
 def _tables(stage: Stage, name: str) -> dict[str, pd.DataFrame]:
-    """The augmented tables of a task by split; dev and test where they are there."""
     present = [split for split in SPLITS if (stage.run / "augmentation" / f"{name}_{split}.parquet").is_file()]
     return {split: stage.read(f"{name}_{split}", of="augmentation") for split in dict.fromkeys(["train", *present])}
 
 
-def _other_rows(tables: Mapping[str, Mapping[str, pd.DataFrame]], name: str) -> pd.DataFrame:
+def _other_rows(tables: Tables, name: str) -> pd.DataFrame:
     return pd.concat([tables[other]["train"] for other in tables if other != name], ignore_index=True)
 
 
-def _fit_jointly(stage: Stage, tables, model: str, settings, fit_folds, seed: int) -> dict[str, CrossFit]:
-    """One crossfit over the rows of both tasks, taken apart by task afterwards."""
+def _together(tables: Tables) -> dict[str, pd.DataFrame]:
+    """The rows of all tasks by split."""
     splits = dict.fromkeys(split for by_split in tables.values() for split in by_split)
-    together = {
+    return {
         split: pd.concat([by_split[split] for by_split in tables.values() if split in by_split], ignore_index=True)
         for split in splits
     }
-    fit = _fit(stage, "QC and QI", "joint", together, model, settings, fit_folds, seed)
-    parts = {name: fit.scores[fit.scores["task"] == name].reset_index(drop=True) for name in tables}
-    for name, scores in parts.items():
-        stage.write(f"{name}_scores", scores)
-    return {name: replace(fit, scores=scores, fitted_on="joint") for name, scores in parts.items()}
 
 
-def _fit(
-    stage: Stage, name: str, label: str, tables, model: str, settings, fit_folds, seed: int, other_task=None
-) -> CrossFit:
-    fit = crossfit(
-        model,
-        settings,
-        tables,
-        folder=stage.path(label),
-        work_dir=stage.work_folder(label),
-        fit_folds=fit_folds,
-        seed=seed,
-        other_task=other_task,
-    )
-    stage.write(f"{label}_scores", fit.scores)
-    for note in fit.notes:
-        print(f"{name}, {model}, {note}")
-    return fit
+def _some(table: pd.DataFrame) -> pd.DataFrame:
+    return table if len(table) <= MANY_ROWS else table.sample(MANY_ROWS, random_state=0)

@@ -19,8 +19,9 @@ from competition_utils.data import folds
 from competition_utils.decide.metrics import basic_metrics, counts, f1_from_counts, f1_score
 from competition_utils.decide.resample import RESAMPLES, interval, query_groups, resampled_sums
 from competition_utils.decide.rules import matched_threshold
-from competition_utils.decide.thresholds import best_threshold, f1_curve
+from competition_utils.decide.thresholds import best_threshold
 from competition_utils.errors import UserError
+from competition_utils.f1 import best_f1
 from competition_utils.models.base import RelevanceModel, new_model
 from competition_utils.progress import progress
 from competition_utils.runs.artefacts import artefact_reader
@@ -136,7 +137,7 @@ def _fit_and_measure(split: LanguageSplit, model: RelevanceModel, work_dir: Path
         "language": split.language,
         **{name: figures[name] for name in ("rows", "f1", "auc", "all_positive_f1")},
         "f1_matched_rate": f1_score(labels, matched),
-        "f1_own": float(f1_curve(labels, scores).f1.max()),
+        "f1_own": best_f1(labels, scores),
         "threshold": best.threshold,
         "created_rows": int(created.sum()),
     }

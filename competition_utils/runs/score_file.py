@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from competition_utils import distributed
 from competition_utils.data.check import fields_of, task_of
 from competition_utils.data.clean import clean_table
 from competition_utils.data.files import read_table
 from competition_utils.errors import UserError
 from competition_utils.models.base import load_model
-from competition_utils.models.scoring.cache import ScoreCache, model_hash, own_share, score_cached
+from competition_utils.models.scoring.cache import ScoreCache, model_hash, score_cached
 from competition_utils.paths import project_root
 from competition_utils.storage import atomic_write, write_parquet
 from competition_utils.tasks import QI, TASKS, Task
@@ -69,7 +70,7 @@ def score_file(
     scores = score_cached(
         fitted, pairs, ScoreCache(project_root() / ".cache" / "scores" / model_hash(model, overrides))
     )
-    first_process = own_share()[0] == 0
+    first_process = distributed.is_first()
     if first_process:
         WRITERS[output.suffix](output, pairs[["id", "task", "language"]].assign(score=scores))
     return Scored(len(pairs), time.monotonic() - start, first_process)

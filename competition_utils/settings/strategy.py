@@ -154,7 +154,7 @@ class StrategySettings(Section):
 
     section: ClassVar[str] = "strategy"
     renamed: ClassVar[dict[str, Renaming]] = {"says": "description"}
-    description: Text = Field(description="a sentence that tells the reader what the strategy is for")
+    description: Text = Field(description="a sentence on what the strategy is for")
     steps: list[AnyStep] = Field([], description="run one after another on the rows of train")
 
 

@@ -38,7 +38,7 @@ class Translator(ABC):
         """
 
     def guess_language(self, texts: Sequence[str], target: str) -> list[str]:
-        """Per text the language its words are in, "" where this translator cannot tell."""
+        """Per text the language its words are in, "" where this translator does not know."""
         return [""] * len(texts)
 
 

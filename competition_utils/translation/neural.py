@@ -6,13 +6,13 @@ model's hands by placeholders.
 
 from __future__ import annotations
 
-import os
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from competition_utils import distributed
 from competition_utils.data.languages import language_name
 from competition_utils.errors import UserError
 from competition_utils.progress import progress
@@ -134,7 +134,7 @@ class ModelTranslator(Translator):
         scope = scope_of(self.engine, self.model, source, target)
         unique = list(dict.fromkeys(text for text in texts if text.strip()))
         known = self._cache.get(unique, scope) if self._cache else {}
-        rank, world = _rank(), _world_size()
+        rank, world = distributed.rank(), distributed.world_size()
         if world > 1 and self._cache is None:
             raise UserError("translation in several processes: expected a cache folder that they share, found none.")
         # Each process takes its share of all texts, not of the missing ones: what is missing changes meanwhile.
@@ -148,7 +148,7 @@ class ModelTranslator(Translator):
                 known.update(done)
                 bar.update(len(done))
         if world > 1:
-            _wait_for_all()
+            distributed.barrier()
             known.update(self._cache.get(unique, scope))
         return [known.get(text, text) for text in texts], None
 
@@ -287,7 +287,7 @@ def _load_seq2seq(name: str) -> tuple[Any, Any]:
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
     cuda = torch.cuda.is_available()
-    device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if cuda else "cpu"
+    device = f"cuda:{distributed.local_rank()}" if cuda else "cpu"
     dtype = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float32
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
@@ -298,17 +298,3 @@ def _load_seq2seq(name: str) -> tuple[Any, Any]:
             f"translator: expected a model within reach (Hub name or folder), found {name!r}: {reason}"
         ) from None
     return tokenizer, model.to(device).eval()
-
-
-def _rank() -> int:
-    return int(os.environ.get("RANK", "0"))
-
-
-def _world_size() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def _wait_for_all() -> None:
-    from accelerate import PartialState
-
-    PartialState().wait_for_everyone()

@@ -21,8 +21,8 @@ def test_ctrl_c_during_imports_is_silent_and_status_130(library):
     while child.poll() is None and f"/{library}/" not in maps.read_text():
         time.sleep(0.001)
     child.send_signal(signal.SIGINT)
-    _, told = child.communicate(timeout=60)
-    assert (child.returncode, told) == (130, b"")
+    _, errors = child.communicate(timeout=60)
+    assert (child.returncode, errors) == (130, b"")
 
 
 def test_an_ignored_ctrl_c_stays_ignored():

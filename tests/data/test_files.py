@@ -60,7 +60,7 @@ def third_line_is(bad: bytes) -> list[bytes]:
     return [*GOOD[:2], bad, GOOD[3]]
 
 
-# name of the fault → the third of four lines, the kind that is told, a word of what is told
+# name of the fault → the third of four lines, the kind that is reported, a word of the report
 FAULTY_THIRD_LINES = {
     "cut_off": (b'{"id": 3, "task": "QC"', "not JSON", "unexpected end"),
     "two_objects_on_a_line": (GOOD[2] + GOOD[2], "not JSON", "content after"),
@@ -144,8 +144,8 @@ ID_TWICE_ONE_ROW_HURT = {
 def test_a_duplicate_id_is_told_though_a_row_of_the_two_has_another_fault(tmp_path, case):
     rows, place, first = ID_TWICE_ONE_ROW_HURT[case]
     faults = inspect_file(file_of(tmp_path, *map(line, rows)), QC).faults
-    told = [(fault.where, fault.found.partition(", ")[2]) for fault in faults if fault.kind == "duplicate id"]
-    assert told == [(f"train_QC.txt:{place}", first)]
+    reported = [(fault.where, fault.found.partition(", ")[2]) for fault in faults if fault.kind == "duplicate id"]
+    assert reported == [(f"train_QC.txt:{place}", first)]
     assert sum(fault.kind == "wrong task" for fault in faults) == str(rows).count("QX")
 
 
@@ -225,7 +225,7 @@ def test_harmless_oddities_are_read_as_usual_and_told(tmp_path, case):
     report = inspect_file(tmp_path / "train_QC.txt", QC)
     pd.testing.assert_frame_equal(report.table, inspect_file(file_of(tmp_path, *GOOD, name="a.txt"), QC).table)
     assert not report.faults
-    assert [told for told in report.notes if note in told]
+    assert [line for line in report.notes if note in line]
 
 
 def test_an_unknown_language_is_accepted_with_a_warning(tmp_path):

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import f1_score
 
-from competition_utils.decide.thresholds import best_threshold, f1_curve
+from competition_utils.decide.thresholds import best_threshold
 from competition_utils.errors import UserError
+from competition_utils.f1 import f1_curve
 
 # Few distinct values on purpose: ties are where a curve goes wrong.
 LABELLED_SCORES = st.integers(1, 40).flatmap(

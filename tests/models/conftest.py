@@ -7,8 +7,8 @@ import pytest
 THINGS = ["shoe", "lamp", "phone", "chair", "ring", "drum", "tent", "sock"]
 
 
-def pairs(rows: int, seed: int, told: bool = False) -> pd.DataFrame:
-    """Relevant where query and target name the same thing; balanced. `told`: the target says so, too."""
+def pairs(rows: int, seed: int, in_target: bool = False) -> pd.DataFrame:
+    """Relevant where query and target name the same thing; balanced. `in_target`: the target says so, too."""
     rng = np.random.default_rng(seed)
     thing = rng.integers(0, len(THINGS), rows)
     label = rng.integers(0, 2, rows)
@@ -18,7 +18,7 @@ def pairs(rows: int, seed: int, told: bool = False) -> pd.DataFrame:
     target = (
         pd.Series(words[np.where(label == 1, thing, other)]) + " " + pd.Series(rng.integers(0, 99, rows)).astype(str)
     )
-    if told:
+    if in_target:
         target = target + np.where(label == 1, " fits", " misses")
     return pd.DataFrame(
         {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
+from finetune_runs import DECODER, REPOSITORY, THINGS, augmented
 from random_models import build_random_model
 
 from competition_utils import paths
@@ -15,21 +15,9 @@ from competition_utils.runs.kernel import execute
 from competition_utils.runs.parameters import read_notebook
 from competition_utils.storage import read_json, write_json, write_parquet
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-THINGS = np.array(["shoe", "lamp", "phone", "chair"])
-DECODER = {"device": "cpu", "max_length": 128, "total_batch_size": 8, "eval_steps": 2, "learning_rate": 3e-3}
+FIGURES = ["auc_by_language", "learning_curves", "score_distributions", "token_lengths"]
 
 pytestmark = pytest.mark.timeout(600)
-
-
-def augmented(task: str, rows: int, first_id: int) -> pd.DataFrame:
-    """What stage augmentation leaves of a task's train file, as far as a fit reads it."""
-    rng = np.random.default_rng(first_id)
-    asked, given = rng.integers(0, len(THINGS), (2, rows))
-    labels = (asked == given) | (np.arange(rows) % 3 == 0)
-    columns = {"id": np.arange(first_id, first_id + rows), "task": task, "language": rng.choice(["en", "fr"], rows)}
-    columns |= {"query": THINGS[asked], "query_en": "", "target": THINGS[given], "label": pd.array(labels * 1, "Int8")}
-    return pd.DataFrame(columns).assign(fold=np.arange(rows) % 2, source="original", weight=np.float32(1))
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +89,9 @@ def test_one_model_for_both_tasks_leaves_one_history_and_scores_of_each_task(joi
 
 
 def test_the_executed_notebooks_show_their_figures(two_stage, joint):
-    assert showing("image/png", two_stage) == showing("image/png", joint) == 3
+    assert showing("image/png", two_stage) == showing("image/png", joint) == len(FIGURES) + 1  # and the live one
+    for run in (two_stage, joint):
+        assert sorted(path.stem for path in (run / "finetune" / "figures").iterdir()) == FIGURES
 
 
 def test_no_widget_leaves_an_empty_box_and_no_library_its_warnings(two_stage):

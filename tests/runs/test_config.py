@@ -12,7 +12,7 @@ def write_config(project, text: str) -> str:
     return "mine"
 
 
-def told(config: str, *overrides: str) -> str:
+def refusal(config: str, *overrides: str) -> str:
     with pytest.raises(UserError) as error:
         load_config(config, overrides)
     return str(error.value)
@@ -29,11 +29,11 @@ def test_a_config_is_found_by_its_path(project, monkeypatch):
 
 
 def test_a_config_that_does_not_exist_is_told_with_the_nearest_and_all_names(project):
-    assert "(did you mean small?)" in told("smal")
+    assert "(did you mean small?)" in refusal("smal")
 
 
 def test_every_fault_is_told_at_once(project):
-    message = told(write_config(project, "sed: 1\nseed: many\nrun_dir: x\n"), "hold=3", "nonsense")
+    message = refusal(write_config(project, "sed: 1\nseed: many\nrun_dir: x\n"), "hold=3", "nonsense")
     assert "mine.yaml: 5 wrong" in message
     assert "sed: no such setting (did you mean seed?)" in message
     assert "seed: expected a valid integer, found 'many'" in message
@@ -44,19 +44,19 @@ def test_every_fault_is_told_at_once(project):
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "", "just text", "1: a\n"])
 def test_a_config_that_is_no_mapping_is_refused(project, text):
-    assert "expected a mapping" in told(write_config(project, text))
+    assert "expected a mapping" in refusal(write_config(project, text))
 
 
 def test_broken_yaml_is_told_with_file_and_line(project):
-    assert "mine.yaml:2" in told(write_config(project, "seed: 1\nhold: a: b\n"))
+    assert "mine.yaml:2" in refusal(write_config(project, "seed: 1\nhold: a: b\n"))
 
 
 def test_a_key_given_twice_is_refused(project):
-    assert "stands twice" in told(write_config(project, "seed: 1\nseed: 2\n"))
+    assert "stands twice" in refusal(write_config(project, "seed: 1\nseed: 2\n"))
 
 
 def test_a_python_object_in_yaml_is_refused(project):
-    assert "mine.yaml:1" in told(write_config(project, "seed: !!python/object/apply:os.getcwd []\n"))
+    assert "mine.yaml:1" in refusal(write_config(project, "seed: !!python/object/apply:os.getcwd []\n"))
 
 
 def test_overrides_win_over_the_config(project):
@@ -81,7 +81,7 @@ def test_a_dotted_override_alone_leaves_the_defaults_of_the_schema(project):
 
 
 def test_a_dotted_override_of_something_that_is_no_mapping_is_refused(project):
-    assert "seed is not a mapping" in told("small", "seed.x=1")
+    assert "seed is not a mapping" in refusal("small", "seed.x=1")
 
 
 @pytest.mark.parametrize("number", ["1e-4", "1.0e-4", "0.0001"])
@@ -101,7 +101,7 @@ def test_the_size_of_the_built_in_sample_is_a_setting(project):
 
 
 def test_a_misspelt_setting_of_a_model_is_told_before_anything_runs(project):
-    message = told(write_config(project, "encoder: {epoch: 2}\nlinear: {C: much}\n"))
+    message = refusal(write_config(project, "encoder: {epoch: 2}\nlinear: {C: much}\n"))
     assert "encoder.epoch: no such setting (did you mean num_train_epochs?)" in message
     assert "linear.C: expected a valid number, found 'much'" in message
 
@@ -109,17 +109,17 @@ def test_a_misspelt_setting_of_a_model_is_told_before_anything_runs(project):
 @pytest.mark.parametrize("text", ["folds: 0", "folds: -5", "seed: -1", f"seed: 1{'0' * 27}", "allow_faults: &a [*a]"])
 def test_a_value_out_of_range_is_refused_with_what_was_expected(project, text):
     name = text.split(":")[0]
-    assert f"{name}" in told(write_config(project, f"{text}\n")) and "expected" in told("mine")
+    assert f"{name}" in refusal(write_config(project, f"{text}\n")) and "expected" in refusal("mine")
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, "{1: 2}", "encoder: {1: 2}"], ids=["deep", "keys", "inner keys"])
 def test_yaml_that_no_config_can_be_is_refused_in_one_message(project, text):
-    assert "expected" in told(write_config(project, text)) or "no such setting" in told("mine")
+    assert "expected" in refusal(write_config(project, text)) or "no such setting" in refusal("mine")
 
 
 @pytest.mark.parametrize("config", ["x" * 300, "/proc/self/mem", "a\0b"])
 def test_a_name_that_is_no_config_file_is_refused(project, config):
-    assert "expected" in told(config)
+    assert "expected" in refusal(config)
 
 
 def test_an_old_name_works_with_one_warning_and_the_new_one_wins(project):

@@ -16,7 +16,7 @@ from competition_utils import paths
 from competition_utils.cli import main as cli
 from competition_utils.errors import UserError
 from competition_utils.models.scoring.cache import ScoreCache, pair_keys
-from competition_utils.models.scoring.remember import remembered
+from competition_utils.models.scoring.trials import cached_trial
 from competition_utils.runs import ledger, runner
 from competition_utils.storage import read_json
 from competition_utils.translation.cache import TranslationCache
@@ -194,9 +194,9 @@ def test_a_damaged_part_of_the_score_cache_is_removed_and_its_pairs_are_unknown(
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_notes_of_what_was_found_by_trying_are_found_again(damage, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    remembered({"gpu": "a"}, lambda: {"micro_batch": 8})
+    cached_trial({"gpu": "a"}, lambda: {"micro_batch": 8})
     DAMAGES[damage](tmp_path / "competition_utils" / "found_by_trying.json")
-    assert remembered({"gpu": "a"}, lambda: {"micro_batch": 4}) == {"micro_batch": 4}
+    assert cached_trial({"gpu": "a"}, lambda: {"micro_batch": 4}) == {"micro_batch": 4}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -115,7 +115,7 @@ def try_part(
         again, _ = Fork(work, inputs, place).wait()
         result.lost += again != 0 or contents(place / "out") != expected
         result.leftovers += len(list(place.rglob("*.part"))) if status != -signal.SIGKILL else 0
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)
     shutil.rmtree(folder)
     return result
 

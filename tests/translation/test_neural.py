@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 import competition_utils
+from competition_utils import distributed
 from competition_utils.errors import UserError
 from competition_utils.translation import neural as model_translate
 from competition_utils.translation.cache import TranslationCache
@@ -186,11 +187,11 @@ def test_processes_share_the_work_and_the_cache(tmp_path, monkeypatch):
     texts = [f"word{'x' * number}" for number in range(6)]
     engines = [Upper("m", TranslationCache(tmp_path / "cache.sqlite")) for _ in range(2)]
     # The second process finishes first: by the time that the first has waited, all is in the cache.
-    monkeypatch.setattr(model_translate, "_wait_for_all", lambda: None)
+    monkeypatch.setattr(distributed, "barrier", lambda: None)
     monkeypatch.setenv("RANK", "1")
     engines[1].translate(texts, "en", "de")
     assert len(engines[1].asked) == 3
-    monkeypatch.setattr(model_translate, "_wait_for_all", lambda: None)
+    monkeypatch.setattr(distributed, "barrier", lambda: None)
     monkeypatch.setenv("RANK", "0")
     assert engines[0].translate(texts, "en", "de")[0] == [text.upper() for text in texts]
     assert not set(engines[0].asked) & set(engines[1].asked)

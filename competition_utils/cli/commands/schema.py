@@ -52,4 +52,17 @@ def strategy_schema() -> str:
 
 
 def _as_text(schema: dict[str, Any]) -> str:
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    """A line a definition and a property of the top: few lines, and a change shows which one it is in."""
+    lines = [f'"{name}": {_one_line(value)}' for name, value in schema.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _one_line(value: Any) -> str:
+    if isinstance(value, dict) and all(isinstance(each, dict) for each in value.values()):
+        inner = ",\n".join(f"  {json.dumps(key)}: {_short(each)}" for key, each in value.items())
+        return "{\n" + inner + "\n}"
+    return _short(value)
+
+
+def _short(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

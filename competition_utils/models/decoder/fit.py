@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from competition_utils import distributed
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport
 from competition_utils.models.checkpoints import forget_other_fits, hash_of_rows
 from competition_utils.models.decoder import load
-from competition_utils.models.decoder.launch import is_first_process, wait_for_the_others
 from competition_utils.models.decoder.load import Decoder
-from competition_utils.models.decoder.prompts import PromptWriter
 from competition_utils.settings.schema import DecoderSettings
 from competition_utils.storage import hash_json, read_json, write_json
+
+DONE = "done"  # where a stage leaves its adapter
 
 
 @dataclass(frozen=True)
@@ -61,98 +62,63 @@ def _wrong_tasks(expected: str, train: pd.DataFrame, training: str) -> UserError
     )
 
 
-def open_writer(config: DecoderSettings, name: str) -> tuple[Any, PromptWriter]:
-    """The tokenizer of the model `name` and the prompt writer that these settings ask for."""
-    tokenizer = load.load_tokenizer(name)
-    writer = PromptWriter(
-        tokenizer,
-        max_length=config.max_length,
-        translation=config.translation,
-        tags=config.tags,
-        label_words=config.label_words or None,
-    )
-    return tokenizer, writer
-
-
-def open_decoder(
-    config: DecoderSettings, name: str, *, seed: int = 0, adapter: bool = True, sharded: bool = False
-) -> Decoder:
-    """The model `name` with a fresh adapter (or none) and its label rows, its tokenizer and its prompt
-    writer.
-
-    `sharded` leaves the placing of weights to FSDP.
-    """
-    choice = load.prepare(config)
-    tokenizer, writer = open_writer(config, name)
-    model = load.load_base(name, choice, sharded=sharded)
-    if adapter:
-        model = load.add_adapter(model, config, choice, seed=seed)
-    load.give_label_logits(model, writer.label_words.ids, trained=config.objective == "head" and adapter)
-    return Decoder(model, tokenizer, writer, choice)
-
-
-def fit_decoder(
-    config: DecoderSettings, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int
+def fit_stages(
+    fitter: Any, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int
 ) -> tuple[Decoder, FitReport]:
-    """Fit in this process (or as one of a launch). A stage that was finished is not trained again, one that
-    was cut off goes on from its last checkpoint; other settings, rows or seed start anew."""
-    stages = plan_stages(config, train, valid)
-    decoder = open_decoder(config, config.model_name_or_path, seed=seed, sharded=config.sharded)
-    report = FitReport(seed=seed, notes=[str(decoder.choice)])
-    report.notes += [note for note in [load.size_warning(config.model_name_or_path)] if note]
-    tables = {}
-    for name, table in (("train", train), ("valid", valid)):
-        tables[name], lengths = _label(table, decoder.writer, config)
-        report.notes += [f"{name}: {lengths}"] if len(table) else []
-    if is_first_process():
+    """Fit a `DecoderModel` in this process (or as one of a launch), by the steps that it is made of.
+
+    A stage that was finished is not trained again, one that was cut off goes on from its last checkpoint; other
+    settings, edits, rows or seed start anew.
+    """
+    settings = fitter.settings
+    stages = plan_stages(settings, train, valid)
+    network = fitter.add_adapter(fitter.load_base_model(), seed)
+    rows, held = fitter.training_rows(train), fitter.training_rows(valid)
+    report = FitReport(seed=seed, notes=_notes(fitter, rows, held))
+    if distributed.is_first():
         print(*report.notes, sep="\n", flush=True)
-        key = hash_json([config.model_dump(), hash_of_rows(train, valid), seed])
+        key = hash_json([fitter.identity(), hash_of_rows(train, valid), seed])
         forget_other_fits(work_dir, key, ("first_stage", "training"))
-    wait_for_the_others()  # else one could still see a checkpoint that another removes
-    if config.start_from:
-        load.load_adapter(decoder.model, Path(config.start_from) / "adapter")
+    distributed.barrier()  # else one could still see a checkpoint that another removes
+    if settings.start_from:
+        load.load_adapter(network, Path(settings.start_from) / "adapter")
     for number, stage in enumerate(stages, start=1):
-        rows, note = _run_stage(stage, decoder, config, tables, work_dir / stage.name, seed)
-        report.history += [{"stage": number, **row} for row in rows]
+        data = (rows.take(stage.rows), held if stage.evaluates else None)
+        history, note = _run_stage(fitter, network, stage, *data, work_dir / stage.name, seed)
+        report.history += [{"stage": number, **row} for row in history]
         report.notes += [f"{stage.name}: {note}"]
-    return decoder, report
+    return Decoder(network, fitter.tokenizer, fitter.new_writer(), fitter.choice), report
+
+
+def _notes(fitter: Any, rows: Any, held: Any) -> list[str]:
+    notes = [str(fitter.choice), load.size_warning(fitter.settings.model_name_or_path)]
+    notes += [f"{name}: {data.lengths}" for name, data in (("train", rows), ("valid", held)) if len(data.labels)]
+    return [note for note in notes if note]
 
 
 def _run_stage(
-    stage: Stage, decoder: Decoder, config: DecoderSettings, tables: dict[str, Any], folder: Path, seed: int
+    fitter: Any, network: Any, stage: Stage, rows: Any, held: Any, folder: Path, seed: int
 ) -> tuple[list[dict[str, float]], str]:
-    from competition_utils.models.decoder.train import train_stage  # after Unsloth
+    """Train the network in place; with `held`, it ends as it was at its best F1.
 
-    done = folder / "done"
+    History rows hold `step, epoch`, then `loss, learning_rate` or `valid_f1, valid_auc, valid_loss`.
+    """
+    from competition_utils.models.decoder.train import HISTORY  # after Unsloth
+    from competition_utils.models.training import history_rows, train_to_the_end
+
+    done = folder / DONE
     if (done / "history.json").is_file():
-        load.load_adapter(decoder.model, done)
+        load.load_adapter(network, done)
         kept = read_json(done / "history.json")
         return kept["rows"], kept["note"]
-    rows, fit = train_stage(
-        decoder,
-        config,
-        train=tables["train"].take(stage.rows),
-        valid=tables["valid"] if stage.evaluates else None,
-        epochs=stage.epochs,
-        folder=folder,
-        seed=seed,
-    )
-    note = f"effective batch {config.total_batch_size}, {fit}, {config.num_processes} process(es)"
-    if is_first_process():
-        write_json(done / "history.json", {"rows": rows, "note": note})
-    return rows, note
-
-
-def _label(table: pd.DataFrame, writer: PromptWriter, config: DecoderSettings) -> tuple[Any, str]:
-    """The table as `Labelled`, and a sentence on its lengths."""
-    from competition_utils.models.decoder.rows import Labelled, row_weights  # after Unsloth
-
-    labels = pd.to_numeric(table["label"], errors="coerce") if "label" in table else pd.Series(np.nan, table.index)
-    if not labels.isin([0, 1]).all():
-        wrong = int((~labels.isin([0, 1])).sum())
-        raise UserError(f"training table: expected label 0 or 1 in every row, found {wrong:,} rows without.")
-    weights = table["weight"].to_numpy(float) if "weight" in table else np.ones(len(table))
-    prompts, labels = writer.write(table), labels.to_numpy(dtype=np.int64)
-    tasks = table["task"].to_numpy(dtype=str)
-    weights = row_weights(labels, weights, config.class_weights)
-    return Labelled(prompts.ids, labels, weights, tasks), prompts.report.sentence()
+    arguments = fitter.training_arguments(folder, seed, epochs=stage.epochs, evaluates=stage.evaluates)
+    trainer = fitter.make_trainer(network, rows, held, arguments)
+    train_to_the_end(trainer)
+    trainer.save_model(str(done))  # gathers a sharded model
+    history = history_rows(trainer.state.log_history, HISTORY)
+    settings = fitter.settings
+    sizes = [f"effective batch {settings.total_batch_size}", *trainer.notes, f"{settings.num_processes} process(es)"]
+    note = ", ".join(sizes)
+    if distributed.is_first():
+        write_json(done / "history.json", {"rows": history, "note": note})
+    return history, note

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ import numpy as np
 import pandas as pd
 
 import competition_utils
+from competition_utils import distributed
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport
+from competition_utils.models.parts import refuse_to_send
 from competition_utils.settings.schema import DecoderSettings
 from competition_utils.storage import read_json, write_json, write_parquet
 
@@ -35,31 +37,24 @@ def is_child() -> bool:
     return CHILD in os.environ
 
 
-def in_launch() -> bool:
-    """Whether this process is one of several, started by `accelerate launch`."""
-    return int(os.environ.get("WORLD_SIZE", 1)) > 1
-
-
-def is_first_process() -> bool:
-    """The one that writes and prints; true where there is only one."""
-    return int(os.environ.get("RANK", 0)) == 0
-
-
-def wait_for_the_others() -> None:
-    """Let every process of a launch come to this point; nothing where there is only one."""
-    if in_launch():
-        from accelerate import PartialState
-
-        PartialState().wait_for_everyone()
-
-
 def fit_in_children(
-    settings: DecoderSettings, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int
+    settings: DecoderSettings,
+    edits: Mapping[str, Any],
+    train: pd.DataFrame,
+    valid: pd.DataFrame,
+    *,
+    work_dir: Path,
+    seed: int,
 ) -> FitReport:
-    """Fit a decoder; the fitted model lies in `work_dir/fitted`. Raises UserError as the fit itself does."""
+    """Fit a decoder with these settings and edited parts; the fitted model lies in `work_dir/fitted`.
+
+    Raises UserError as the fit itself does, and for edits that cannot travel: functions of a notebook.
+    """
+    refuse_to_send(edits)
     write_parquet(work_dir / "launch" / "train.parquet", train)
     write_parquet(work_dir / "launch" / "valid.parquet", valid)
-    job = {"do": "fit", "settings": settings.model_dump(), "work_dir": str(work_dir.resolve()), "seed": seed}
+    job = {"do": "fit", "settings": settings.model_dump(), "edits": dict(edits)}
+    job |= {"work_dir": str(work_dir.resolve()), "seed": seed}
     _run(job, work_dir / "launch", settings)
     return FitReport(**read_json(work_dir / "fitted" / "report.json"))
 
@@ -67,8 +62,8 @@ def fit_in_children(
 def score_in_children(folder: Path, pairs: pd.DataFrame, settings: DecoderSettings) -> np.ndarray:
     """Score with the model in `folder` under `settings`, which may differ from those it was saved with; float32 [n]
     in the order of `pairs`. A process of another launch starts one child for itself."""
-    if in_launch():
-        settings = replace(settings, processes=1)
+    if distributed.is_launched():
+        settings = settings.model_copy(update={"num_processes": 1})
     with tempfile.TemporaryDirectory(prefix="scoring-") as place:
         here = Path(place)
         write_parquet(here / "pairs.parquet", pairs)

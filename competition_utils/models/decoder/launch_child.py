@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from competition_utils import distributed
 from competition_utils.errors import UserError
-from competition_utils.models.decoder.launch import has_gpu, in_launch, is_first_process
+from competition_utils.models.decoder.launch import has_gpu
 from competition_utils.models.decoder.model import DecoderModel
-from competition_utils.models.decoder.score import add_up_shares
-from competition_utils.settings.schema import DecoderSettings
 from competition_utils.storage import read_json, read_parquet, write_text
 
 
@@ -34,22 +33,15 @@ def _do(job: dict[str, Any], place: Path) -> None:
     if job["do"] == "fit":
         tables = [read_parquet(place / f"{name}.parquet") for name in ("train", "valid")]
         model = DecoderModel(job["settings"])
-        _join_the_others(model.settings)
+        model.given_edits = job["edits"]
+        distributed.join(cpu=not has_gpu(model.settings))
         model.fit(*tables, work_dir=Path(job["work_dir"]), seed=job["seed"])
         return
     model = DecoderModel.load(Path(job["folder"]), job["settings"])
-    _join_the_others(model.settings)
-    scores = add_up_shares(model.score(read_parquet(place / "pairs.parquet")))
-    if is_first_process():
+    distributed.join(cpu=not has_gpu(model.settings))
+    scores = distributed.add_up(model.score(read_parquet(place / "pairs.parquet")))
+    if distributed.is_first():
         np.save(place / "scores.npy", scores, allow_pickle=False)
-
-
-def _join_the_others(settings: DecoderSettings) -> None:
-    """Meet the other processes of the launch, before the first thing that is done together."""
-    if in_launch():
-        from accelerate import PartialState
-
-        PartialState(cpu=not has_gpu(settings))
 
 
 if __name__ == "__main__":

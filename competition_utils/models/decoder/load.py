@@ -6,6 +6,7 @@ else: the full output would be 262,144 columns at every position for Gemma 3.
 
 from __future__ import annotations
 
+import copy
 import functools
 import gc
 import os
@@ -15,13 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from competition_utils.distributed import local_rank
 from competition_utils.errors import UserError
-from competition_utils.models.decoder.device import DeviceChoice, choose_device, look_at_machine, wants_unsloth
+from competition_utils.models.decoder.device import AUTO, DeviceChoice, choose_device, look_at_machine, wants_unsloth
 from competition_utils.models.decoder.prompts import PromptWriter
 from competition_utils.models.pretrained import PRETRAINED, resolve
 from competition_utils.settings.schema import DecoderSettings
 
 LABEL_ROWS = "label_rows.safetensors"
+UNSLOTH_LORA = ("r", "lora_alpha", "lora_dropout", "bias", "use_rslora", "init_lora_weights")  # and target_modules
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", LABEL_ROWS)
 PARAMETER_LIMIT = 15e9  # the competition's rule
 UNSLOTH_MAX_LENGTH = 2048  # rows are cut by prompts.py; below 512 Unsloth gives its checkpointing up
@@ -79,7 +82,7 @@ def prepare(settings: DecoderSettings) -> DeviceChoice:
     """Choose device and library for these settings on this machine, and import Unsloth where it is chosen: it
     must come before transformers, TRL and PEFT, which it patches."""
     machine = look_at_machine()
-    if wants_unsloth(machine, settings.device, settings.backend):
+    if wants_unsloth(machine, settings.device, backend_wish(settings)):
         os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(Path.home() / ".cache" / "unsloth_compiled_cache"))
         import unsloth  # noqa: F401
     _without_widgets()
@@ -90,13 +93,15 @@ def prepare(settings: DecoderSettings) -> DeviceChoice:
         dtype=settings.dtype,
         attn_implementation=settings.attn_implementation,
         load_in_4bit=settings.load_in_4bit,
-        backend=settings.backend,
+        backend=backend_wish(settings),
     )
 
 
-def own_gpu() -> int:
-    """The GPU of this process: the launcher numbers the processes of a machine."""
-    return int(os.environ.get("LOCAL_RANK", 0))
+def backend_wish(settings: DecoderSettings) -> str:
+    """The library to use: transformers for a sharded model, since Unsloth would load all of it on each GPU."""
+    if settings.sharded and settings.backend == "unsloth":
+        raise UserError("parallel: fsdp needs `backend: transformers`, found unsloth, which shards nothing.")
+    return "transformers" if settings.sharded else settings.backend
 
 
 def count_parameters(name: str) -> int:
@@ -120,9 +125,32 @@ def size_warning(name: str) -> str | None:
     return text
 
 
-def load_base(name: str, choice: DeviceChoice, *, sharded: bool = False) -> Any:
-    """The text model with its weights frozen, in the number format of `choice`."""
-    return _load_unsloth(name, choice) if choice.backend == "unsloth" else _load_plain(name, choice, sharded)
+def quantization_config(choice: DeviceChoice, *, sharded: bool = False) -> Any:
+    """transformers' configuration of 4-bit weights; None where they are not wanted."""
+    if not choice.load_in_4bit:
+        return None
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, choice.dtype),
+        # FSDP shards floating-point storage only.
+        bnb_4bit_quant_storage=getattr(torch, choice.dtype) if sharded else torch.uint8,
+    )
+
+
+def load_base(name: str, choice: DeviceChoice, quantization: Any = AUTO, *, sharded: bool = False) -> Any:
+    """The text model with its weights frozen, in the number format of `choice`.
+
+    `quantization` is a `BitsAndBytesConfig`, None, or "auto": as `choice` says. Unsloth makes its own.
+    """
+    quantization = quantization_config(choice, sharded=sharded) if quantization == AUTO else quantization
+    if choice.backend == "unsloth":
+        return _load_unsloth(name, choice)
+    return _load_plain(name, choice, quantization, sharded)
 
 
 def _load_unsloth(name: str, choice: DeviceChoice) -> Any:
@@ -137,7 +165,7 @@ def _load_unsloth(name: str, choice: DeviceChoice) -> Any:
         load_in_4bit=choice.load_in_4bit,
         load_in_16bit=not choice.load_in_4bit,
         dtype=getattr(torch, choice.dtype),
-        device_map={"": own_gpu()},  # accelerate refuses a bare "cuda" here
+        device_map={"": local_rank()},  # accelerate refuses a bare "cuda" here
         use_exact_model_name=True,
         local_files_only=Path(source).is_dir(),
         **text_only,
@@ -151,22 +179,15 @@ def _unsloth_loader(family: str) -> Any:
     return FastLanguageModel if family in ("qwen2", "qwen3", "llama", "mistral", "gemma2") else FastModel
 
 
-def _load_plain(name: str, choice: DeviceChoice, sharded: bool) -> Any:
+def _load_plain(name: str, choice: DeviceChoice, quantization: Any, sharded: bool) -> Any:
     import torch
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig, Gemma3ForCausalLM
+    from transformers import AutoModelForCausalLM, Gemma3ForCausalLM
 
     config, options = find_config(name), {}
-    if choice.load_in_4bit:
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=getattr(torch, choice.dtype),
-            # FSDP shards floating-point storage only.
-            bnb_4bit_quant_storage=getattr(torch, choice.dtype) if sharded else torch.uint8,
-        )
+    if quantization is not None:
+        options["quantization_config"] = quantization
     if not sharded:
-        options["device_map"] = {"": own_gpu() if choice.device == "cuda" else "cpu"}
+        options["device_map"] = {"": local_rank() if choice.device == "cuda" else "cpu"}
     loader = AutoModelForCausalLM
     if config.model_type == "gemma3":  # text and images: take the text part, whichever way its weights are named
         loader = Gemma3ForCausalLM
@@ -189,24 +210,34 @@ GEMMA3_TEXT_PART = {
 }
 
 
-def add_adapter(model: Any, settings: DecoderSettings, choice: DeviceChoice, *, seed: int) -> Any:
-    """Put fresh LoRA adapters on `model`; B starts at zero, so the scores do not change yet."""
-    options = {
-        "r": settings.lora_r,
-        "lora_alpha": settings.lora_alpha,
-        "lora_dropout": settings.lora_dropout,
-        "target_modules": list(settings.target_modules),
-        "bias": "none",
-    }
+def lora_config(settings: DecoderSettings) -> Any:
+    """PEFT's configuration of the adapter."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=settings.lora_r,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules=list(settings.target_modules),
+        bias="none",
+    )
+
+
+def add_adapter(model: Any, config: Any, choice: DeviceChoice, *, seed: int) -> Any:
+    """Put fresh LoRA adapters of a PEFT `config` on `model`; B starts at zero, so the scores do not change yet."""
     if choice.backend == "unsloth":
         loader = _unsloth_loader(model.config.model_type)
+        options = {name: getattr(config, name) for name in UNSLOTH_LORA} | {
+            "target_modules": sorted(config.target_modules)
+        }
         # Switched per fit by `set_checkpointing`, once the memory is known.
         return loader.get_peft_model(model, use_gradient_checkpointing=False, random_state=seed, **options)
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
     from transformers import set_seed
 
     set_seed(seed)  # PEFT draws A from torch's generator
-    return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **options))
+    return get_peft_model(model, copy.deepcopy(config))
 
 
 def free_memory() -> None:
@@ -260,6 +291,8 @@ def give_label_logits(model: Any, label_ids: tuple[int, int], *, trained: bool) 
 def set_checkpointing(model: Any, wanted: bool) -> None:
     """Switch gradient checkpointing of the base model on or off."""
     base = base_of(model)
+    model._unsloth_gradient_checkpointing = wanted  # Unsloth's trainer switches to this whenever it starts
+    base._unsloth_gradient_checkpointing = wanted
     if wanted:
         base.gradient_checkpointing_enable({"use_reentrant": False})
     elif base.is_gradient_checkpointing:

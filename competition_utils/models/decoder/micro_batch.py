@@ -1,4 +1,4 @@
-"""The largest micro-batch that fits, found once by trying and remembered; the effective batch never changes.
+"""The largest micro-batch that fits, found once by trying and cached; the effective batch never changes.
 
 Trying beats computing: what a step needs depends on kernels, checkpointing and the allocator.
 Not by `accelerate.find_executable_batch_size`: it lowers one number, and here checkpointing is a second one, sizes
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from competition_utils import distributed
 from competition_utils.errors import UserError
 from competition_utils.models.decoder.device import AUTO
 
@@ -65,10 +65,5 @@ def largest_that_fits(choices: Iterable[Fit], try_step: Callable[[Fit], None]) -
 def smallest_of_all(fit: Fit) -> Fit:
     """The choice that suits every process of a launch: the smallest micro-batch, checkpointing if any needs
     it."""
-    import torch.distributed as processes
-
-    if not processes.is_initialized() or processes.get_world_size() == 1:
-        return fit
-    found: list[Any] = [None] * processes.get_world_size()
-    processes.all_gather_object(found, (fit.micro_batch, fit.checkpointing))
+    found = distributed.gather((fit.micro_batch, fit.checkpointing))
     return Fit(min(size for size, _ in found), any(wanted for _, wanted in found))

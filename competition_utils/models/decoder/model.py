@@ -9,7 +9,8 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from competition_utils import distributed
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.checkpoints import PAIR_COLUMNS, hash_of_rows
-from competition_utils.models.decoder import fit as decoder_fit
 from competition_utils.models.decoder import launch
 from competition_utils.models.decoder import load as decoder_load
-from competition_utils.models.decoder.device import look_at_machine, wants_unsloth
+from competition_utils.models.decoder.device import DeviceChoice, look_at_machine, wants_unsloth
+from competition_utils.models.decoder.fit import fit_stages, plan_stages
+from competition_utils.models.decoder.load import Decoder
+from competition_utils.models.decoder.loss import pair_loss
 from competition_utils.models.decoder.model_card import best_evaluation, write_card
-from competition_utils.models.decoder.prompts import PromptWriter
-from competition_utils.models.decoder.score import own_share, score_prompts
+from competition_utils.models.decoder.prompts import Prompt, PromptWriter
+from competition_utils.models.decoder.score import score_prompts
+from competition_utils.models.parts import part
 from competition_utils.models.scoring.engine import TokenBudget, score_unique
 from competition_utils.models.scoring.vllm import VllmScorer
 from competition_utils.settings.schema import DecoderSettings, Section
@@ -48,9 +53,129 @@ class DecoderModel(RelevanceModel):
         if missing:
             raise UserError(f"report_to: expected the packages {', '.join(missing)}, found none. Install or drop them.")
         self.folder: Path | None = None
-        self._decoder: decoder_fit.Decoder | None = None
+        self._decoder: Decoder | None = None
         self._vllm: tuple[PromptWriter, VllmScorer] | None = None
         self._budget = TokenBudget(self.settings.score_tokens)
+
+    # Parts
+
+    @part
+    def prompt(self) -> Prompt:
+        """What the model is asked, see `Prompt`."""
+        words, translation = self.settings.label_words, Prompt.translation if self.settings.translation else None
+        prompt = Prompt(translation=translation, tags=list(self.settings.tags))
+        if words:
+            prompt.label_words = [tuple(words)]
+        return prompt
+
+    @part
+    def quantization_config(self) -> Any:
+        """transformers' BitsAndBytesConfig, or None; Unsloth makes its own, which the loaded model shows."""
+        return decoder_load.quantization_config(self.choice, sharded=self.settings.sharded)
+
+    @part
+    def lora_config(self) -> Any:
+        """PEFT's LoraConfig."""
+        _ = self.choice  # Unsloth, where it is wanted, comes before PEFT
+        return decoder_load.lora_config(self.settings)
+
+    @part
+    def loss(self) -> Callable[..., Any]:
+        """A function of logits [rows, 2], labels [rows] and weights [rows], see `pair_loss`."""
+        return partial(pair_loss, label_smoothing=self.settings.label_smoothing_factor)
+
+    # The steps of a fit, and of loading
+
+    @cached_property
+    def choice(self) -> DeviceChoice:
+        """Where the model runs here, and through which library; imports Unsloth where that is chosen.
+
+        A process that has children train shows the model through transformers.
+        """
+        plain = {"backend": "transformers"} if self._wants_children() else {}
+        return decoder_load.prepare(self.settings.model_copy(update=plain))
+
+    def load_tokenizer(self) -> Any:
+        _ = self.choice
+        return decoder_load.load_tokenizer(self._base_name())
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        return self.load_tokenizer()
+
+    def new_writer(self) -> PromptWriter:
+        """Writes `prompt` as it now is, for this tokenizer."""
+        return PromptWriter(self.tokenizer, self.prompt, max_length=self.settings.max_length)
+
+    def load_base_model(self, seed: int = 0) -> Any:
+        """The frozen text model, quantised by `quantization_config`."""
+        if self.choice.backend == "unsloth" and "quantization_config" in self.edits():
+            raise UserError("quantization_config: Unsloth makes its own. Set `backend: transformers` to change it.")
+        sharded = self.settings.sharded
+        return decoder_load.load_base(self._base_name(), self.choice, self.quantization_config, sharded=sharded)
+
+    def add_adapter(self, network: Any, seed: int = 0) -> Any:
+        """Fresh LoRA adapters by `lora_config`, and the rows of the two label words."""
+        unknown = self.edits().get("lora_config", {}).keys() - {*decoder_load.UNSLOTH_LORA, "target_modules"}
+        if unknown and self.choice.backend == "unsloth":
+            raise UserError(f"lora_config: Unsloth takes no {', '.join(sorted(unknown))}. Set `backend: transformers`.")
+        network = decoder_load.add_adapter(network, self.lora_config, self.choice, seed=seed)
+        ids = self.new_writer().label_words.ids
+        decoder_load.give_label_logits(network, ids, trained=self.settings.objective == "head")
+        return network
+
+    def training_arguments(
+        self, folder: Path, seed: int = 0, *, epochs: float | None = None, evaluates: bool = True
+    ) -> Any:
+        """trl.SFTConfig; `epochs` other than those of the settings are for the first of two stages."""
+        _ = self.choice
+        from competition_utils.models.decoder.train import training_arguments
+
+        return training_arguments(
+            self.settings,
+            self.choice,
+            Path(folder),
+            seed=seed,
+            epochs=self.settings.num_train_epochs if epochs is None else epochs,
+            evaluates=evaluates,
+            overrides=self.argument_overrides,
+        )
+
+    def training_rows(self, table: pd.DataFrame) -> Any:
+        from competition_utils.models.decoder.rows import label_rows
+
+        return label_rows(table, self.new_writer(), self.settings.class_weights)
+
+    def make_trainer(self, network: Any, rows: Any, valid: Any, arguments: Any) -> Any:
+        """A `PairTrainer`, TRL's SFTTrainer with the loss and the evaluation of pairs."""
+        from competition_utils.models.decoder.train import make_trainer
+
+        return make_trainer(self, network, rows, valid, arguments)
+
+    def open(self, *, adapter: bool = True, seed: int = 0) -> Decoder:
+        """The model with fresh adapters (or none), its tokenizer and its prompt writer."""
+        choice, base = self.choice, self.load_base_model()
+        if adapter:
+            base = self.add_adapter(base, seed)
+        else:
+            decoder_load.give_label_logits(base, self.new_writer().label_words.ids, trained=False)
+        return Decoder(base, self.tokenizer, self.new_writer(), choice)
+
+    # What a notebook shows
+
+    def token_parts(self, pairs: pd.DataFrame) -> pd.DataFrame:
+        return self.new_writer().token_parts(pairs)
+
+    def token_lengths(self, pairs: pd.DataFrame) -> np.ndarray:
+        return self.new_writer().lengths(pairs)
+
+    def where_it_trains(self) -> str:
+        if not self._wants_children():
+            return super().where_it_trains()
+        count = self.settings.num_processes
+        return f"Training runs in {count} process{'es' if count > 1 else ''} of its own, started by accelerate launch."
+
+    # The estimator
 
     def fit(self, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int) -> FitReport:
         """See `RelevanceModel.fit`. Where `training` is two_stage or joint, `train` holds rows of both tasks;
@@ -59,13 +184,14 @@ class DecoderModel(RelevanceModel):
         Raises UserError where the tables do not suit `training`, or a row has no label.
         """
         work_dir, start = Path(work_dir), time.monotonic()
-        decoder_fit.plan_stages(self.settings, train, valid)  # faults first, before anything is loaded
+        plan_stages(self.settings, train, valid)  # faults first, before anything is loaded
         self.folder, self._decoder, self._vllm = work_dir / "fitted", None, None
         if self._wants_children():
-            return launch.fit_in_children(self.settings, train, valid, work_dir=work_dir, seed=seed)
-        self._decoder, report = decoder_fit.fit_decoder(self.settings, train, valid, work_dir=work_dir, seed=seed)
+            return launch.fit_in_children(self.settings, self.edits(), train, valid, work_dir=work_dir, seed=seed)
+        decoder_load.free_memory()
+        self._decoder, report = fit_stages(self, train, valid, work_dir=work_dir, seed=seed)
         report.seconds = time.monotonic() - start
-        if launch.is_first_process():
+        if distributed.is_first():
             self._write_fitted(train, valid, report)
             if self.settings.hub_model_id:
                 self.push_to_hub(self.settings.hub_model_id)
@@ -92,7 +218,7 @@ class DecoderModel(RelevanceModel):
             budget=self._budget,
             dtype=self._decoder.choice.dtype,
             share_prefix=plain and self.settings.share_prefix,
-            share=own_share(),
+            share=distributed.share(),
             in_step=self.settings.sharded,
         )
 
@@ -100,13 +226,13 @@ class DecoderModel(RelevanceModel):
         if self._vllm is None:
             self._decoder = None  # vLLM takes the GPU's memory for itself
             decoder_load.free_memory()
-            _, writer = decoder_fit.open_writer(self.settings, self._base_name())
+            writer = self.new_writer()
             merged = read_json(self._fitted(FACTS))["merged"]
             scorer = VllmScorer(
                 self._base_name(),
                 writer.label_words.ids,
                 adapter=None if merged else self._fitted(ADAPTER),
-                lora_rank=self.settings.lora_r,
+                lora_rank=self.lora_config.r,
                 max_length=self.settings.max_length,
                 load_in_4bit=self.settings.load_in_4bit is True,
                 dtype=self.settings.dtype,
@@ -116,21 +242,22 @@ class DecoderModel(RelevanceModel):
         return scorer.score(writer.write(pairs).ids)
 
     def _read_columns(self, pairs: pd.DataFrame) -> list[str]:
-        """The columns that reach the prompt: rows alike in these are one to the model."""
-        return [name for name in (*PAIR_COLUMNS, *self.settings.tags) if name in pairs]
+        """The columns that reach the prompt: rows identical in these are one to the model."""
+        return [name for name in (*PAIR_COLUMNS, *self.prompt.tags) if name in pairs]
 
     def save(self, folder: Path) -> None:
         """Copy what the fit wrote: adapter and label rows as safetensors, tokenizer, model card,
         `model.json`."""
         if self.folder is None:
             raise UserError("save: expected a fitted decoder, found one without weights. Call fit first.")
-        left = shutil.ignore_patterns("model.json", REPORT)  # the report tells times, which no two fits share
+        left = shutil.ignore_patterns("model.json", REPORT)  # the report has times, which no two fits share
         shutil.copytree(self.folder, folder, ignore=left, dirs_exist_ok=True)
         self.save_settings(folder)
 
     @classmethod
-    def load(cls, folder: Path, others: Mapping[str, Any] | None = None) -> DecoderModel:
-        model = cls(cls.saved_settings(folder, others))
+    def load(cls, folder: Path, overrides: Mapping[str, Any] | None = None) -> DecoderModel:
+        model = cls(cls.saved_settings(folder, overrides))
+        model.given_edits = cls.saved_edits(folder)
         model.folder = Path(folder)
         return model
 
@@ -148,6 +275,7 @@ class DecoderModel(RelevanceModel):
         write_text(folder / CARD, self._fitted(CARD).read_text(encoding="utf-8"))
         write_json(folder / FACTS, read_json(self._fitted(FACTS)) | {"merged": True})
         merged = DecoderModel(self.settings.model_dump() | {"dtype": dtype, "load_in_4bit": False})
+        merged.given_edits = {name: edit for name, edit in self.edits().items() if name != "quantization_config"}
         merged.save_settings(folder)
         return DecoderModel.load(folder)
 
@@ -165,13 +293,14 @@ class DecoderModel(RelevanceModel):
         return self.folder / name
 
     def _base_name(self) -> str:
-        merged = read_json(self._fitted(FACTS))["merged"]
+        facts = None if self.folder is None else self.folder / FACTS
+        merged = facts is not None and facts.is_file() and read_json(facts)["merged"]
         return str(self._fitted(MERGED)) if merged else self.settings.model_name_or_path
 
-    def _open(self) -> decoder_fit.Decoder:
+    def _open(self) -> Decoder:
         decoder_load.free_memory()  # of a model that was let go just before, as between a fit and its scoring
         merged = read_json(self._fitted(FACTS))["merged"]
-        decoder = decoder_fit.open_decoder(self.settings, self._base_name(), adapter=not merged)
+        decoder = self.open(adapter=not merged)
         if merged:
             decoder_load.load_label_rows(decoder.model, self._fitted(MERGED))
         else:
@@ -184,8 +313,8 @@ class DecoderModel(RelevanceModel):
         if launch.is_child():
             return False
         late = "transformers" in sys.modules and "unsloth" not in sys.modules
-        unsloth = wants_unsloth(look_at_machine(), self.settings.device, self.settings.backend)
-        many = self.settings.num_processes > 1 and not launch.in_launch()
+        unsloth = wants_unsloth(look_at_machine(), self.settings.device, decoder_load.backend_wish(self.settings))
+        many = self.settings.num_processes > 1 and not distributed.is_launched()
         return many or (unsloth and late)
 
     def _write_fitted(self, train: pd.DataFrame, valid: pd.DataFrame, report: FitReport) -> None:
@@ -210,7 +339,7 @@ class DecoderModel(RelevanceModel):
             label_words=(words.negative, words.positive),
             rows=len(train),
             data_hash=data_hash,
-            settings=self.settings.model_dump(),
+            settings=self.settings.model_dump() | self.edits(),
             report=report,
         )
         write_text(self.folder / CARD, card)

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from datasets import Dataset
 
 from competition_utils.errors import UserError
+from competition_utils.models.decoder.prompts import PromptWriter
 from competition_utils.models.scoring.prompt_batches import join_prompts, pad_prompts
 from competition_utils.models.scoring.ragged import Ragged
 
@@ -22,16 +24,29 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Labelled:
-    """Prompts with labels 0/1, weights (mean 1) and tasks, all in one order."""
+    """Prompts with labels 0/1, weights (mean 1) and tasks, all in one order; `lengths` is a sentence on them."""
 
     prompts: list[list[int]]
     labels: np.ndarray
     weights: np.ndarray
     tasks: np.ndarray
+    lengths: str = ""
 
     def take(self, rows: np.ndarray) -> Labelled:
         chosen = [self.prompts[row] for row in np.flatnonzero(rows)]
         return Labelled(chosen, self.labels[rows], self.weights[rows], self.tasks[rows])
+
+
+def label_rows(table: pd.DataFrame, writer: PromptWriter, class_weights: Any) -> Labelled:
+    """The rows of a training table, with the weights of rows and classes. Raises UserError for a missing label."""
+    labels = pd.to_numeric(table["label"], errors="coerce") if "label" in table else pd.Series(np.nan, table.index)
+    if not labels.isin([0, 1]).all():
+        wrong = int((~labels.isin([0, 1])).sum())
+        raise UserError(f"training table: expected label 0 or 1 in every row, found {wrong:,} rows without.")
+    weights = table["weight"].to_numpy(float) if "weight" in table else np.ones(len(table))
+    prompts, labels = writer.write(table), labels.to_numpy(dtype=np.int64)
+    weights = row_weights(labels, weights, class_weights)
+    return Labelled(prompts.ids, labels, weights, table["task"].to_numpy(dtype=str), prompts.report.sentence())
 
 
 def row_weights(labels: np.ndarray, weights: np.ndarray, class_weights: Any) -> np.ndarray:

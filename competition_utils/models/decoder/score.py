@@ -110,24 +110,3 @@ def _facts(base: Any, device: Any, tokens: TokenisedPrompts, shared: int) -> dic
         "model": base.config.to_dict(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
     }
-
-
-def add_up_shares(scores: np.ndarray) -> np.ndarray:
-    """The sum of all processes' scores, on every process; the same array where there is one process."""
-    import torch
-    import torch.distributed as processes
-
-    if not processes.is_initialized() or processes.get_world_size() == 1:
-        return scores
-    parts: list[Any] = [None] * processes.get_world_size()
-    processes.all_gather_object(parts, torch.from_numpy(scores))
-    return torch.stack(parts).sum(dim=0).numpy()
-
-
-def own_share() -> tuple[int, int]:
-    """(number of this process, number of processes)."""
-    import torch.distributed as processes
-
-    if not processes.is_initialized():
-        return 0, 1
-    return processes.get_rank(), processes.get_world_size()

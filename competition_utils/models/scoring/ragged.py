@@ -1,4 +1,4 @@
-"""Sequences of different length in one flat array: what Python lists of tokens would take tenfold the room for."""
+"""Sequences of different length in one flat array: what Python lists of tokens would take ten times the memory for."""
 
 from __future__ import annotations
 

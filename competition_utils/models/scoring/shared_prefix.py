@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
-from competition_utils.models.scoring.remember import remembered
+from competition_utils.models.scoring.trials import cached_trial
 
 TRIES = 3
 
@@ -37,7 +37,7 @@ class PrefixLayer(DynamicLayer):
 
 
 def compute_prefix(text_model: Any, tokens: np.ndarray) -> Cache:
-    """What the text model (without its output layer) remembers of `tokens` [n], as one row for all to share."""
+    """What the text model (without its output layer) keeps of `tokens` [n], as one row for all to share."""
     device = next(text_model.parameters()).device
     seen = DynamicCache()  # without a configuration: sliding layers too keep every token
     text_model(
@@ -48,14 +48,14 @@ def compute_prefix(text_model: Any, tokens: np.ndarray) -> Cache:
 
 def pays(behind: Callable[[], Any], whole: Callable[[], Any], *, facts: dict[str, Any]) -> bool:
     """Whether scoring `behind` the prefix is faster than scoring `whole` prompts: tried once a machine for the same
-    `facts` (`prefix_tokens` among them), and told."""
+    `facts` (`prefix_tokens` among them), and reported."""
 
     def find() -> dict[str, Any]:
         seconds = [[_seconds(way) for way in (behind, whole)] for _ in range(TRIES + 1)][1:]
         with_prefix, without = np.median(seconds, axis=0)
         return {"speed_up": float(without / with_prefix)}
 
-    speed_up = remembered(facts, find)["speed_up"]
+    speed_up = cached_trial(facts, find)["speed_up"]
     chosen = "computed once" if speed_up > 1 else "computed with every row"
     print(f"scoring: the prompts' common {facts['prefix_tokens']} tokens are {chosen} ({speed_up:.2f}× when tried)")
     return speed_up > 1

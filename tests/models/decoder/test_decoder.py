@@ -10,15 +10,13 @@ from safetensors.torch import load_file, save_file
 from tiny_decoders import FAMILIES, build_tiny, needs_gpu, toy_pairs, toy_settings
 
 from competition_utils.errors import UserError
+from competition_utils.f1 import best_f1
 from competition_utils.models.base import load_model, new_model
 from competition_utils.models.decoder import load as decoder_load
-from competition_utils.models.decoder.fit import open_decoder
 from competition_utils.models.decoder.model import DecoderModel
 from competition_utils.models.decoder.score import score_prompts
-from competition_utils.models.decoder.train import best_f1
 from competition_utils.models.scoring.engine import TokenBudget
 from competition_utils.models.scoring.prompt_batches import join_prompts
-from competition_utils.settings.schema import DecoderSettings
 
 WAYS = [(family, objective) for family in FAMILIES for objective in ("label_token", "head")]
 
@@ -137,10 +135,10 @@ def test_whether_a_common_beginning_pays_is_tried_once_and_told(fitted, tmp_path
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     decoder, pairs = fitted("qwen2", "head"), toy_pairs(400, 5).drop_duplicates(["query", "target", "language"])
     first = decoder.score(pairs)
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     second = decoder.score(pairs)
-    assert told.startswith("scoring: the prompts' common ") and "when tried" in told
-    assert capsys.readouterr().out == told  # the same figure: remembered, not tried again
+    assert printed.startswith("scoring: the prompts' common ") and "when tried" in printed
+    assert capsys.readouterr().out == printed  # the same figure: cached, not tried again
     np.testing.assert_array_equal(first, second)
 
 
@@ -177,7 +175,7 @@ def test_4_bit_trains_and_scores_after_a_reload_as_before(models, tmp_path):
 def test_bfloat16_scores_as_float32_within_a_hundredth(fitted, models, tmp_path):
     decoder = fitted("gemma3", "label_token")
     decoder.save(tmp_path)
-    half = DecoderModel(decoder.settings | {"dtype": "bfloat16"})
+    half = DecoderModel(decoder.settings.model_dump() | {"dtype": "bfloat16"})
     half.folder = tmp_path
     pairs = toy_pairs(32, 2)
     np.testing.assert_allclose(half.score(pairs), decoder.score(pairs), atol=1e-2)
@@ -185,9 +183,9 @@ def test_bfloat16_scores_as_float32_within_a_hundredth(fitted, models, tmp_path)
 
 @pytest.mark.parametrize("naming", ["as saved", "as on the Hub"])
 def test_the_text_part_of_a_multimodal_gemma_3_is_taken(models, tmp_path, naming):
-    expected = open_decoder(DecoderSettings(**toy_settings(models["gemma3"])), str(models["gemma3"]))
+    expected = DecoderModel(toy_settings(models["gemma3"])).open()
     folder = _multimodal(models["gemma3"], tmp_path, old_names=naming == "as on the Hub")
-    decoder = open_decoder(DecoderSettings(**toy_settings(folder)), str(folder))
+    decoder = DecoderModel(toy_settings(folder)).open()
     assert type(decoder_load.base_of(decoder.model)).__name__ == "Gemma3ForCausalLM"
     prompts = expected.writer.write(toy_pairs(4)).ids
     budget = TokenBudget(4096)
@@ -307,7 +305,7 @@ def test_on_a_gpu_it_learns_is_reloaded_and_merged(tmp_path, family, objective, 
 def test_on_a_gpu_a_beginning_computed_once_gives_the_scores_of_whole_prompts(tmp_path, family, load_in_4bit):
     model = build_tiny(tmp_path, family, dtype="bfloat16")
     settings = toy_settings(model, device="cuda", backend="transformers", load_in_4bit=load_in_4bit)
-    decoder = open_decoder(DecoderSettings.model_validate(settings), str(model))
+    decoder = DecoderModel(settings).open()
     prompts = decoder.writer.write(toy_pairs(200)).ids
     options = {"pad_id": decoder.tokenizer.pad_token_id, "budget": TokenBudget(4096), "dtype": decoder.choice.dtype}
     whole = score_prompts(decoder.model, prompts, **options)

@@ -41,8 +41,8 @@ def test_a_recipe_names_a_decoder_with_settings_that_hold(name):
 def test_without_a_gpu_it_says_so_in_one_line_and_ends_with_2(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [name])
     assert benchmark(name).main() == 2
-    told = capsys.readouterr().out.splitlines()
-    assert len(told) == 1 and "needs a CUDA GPU" in told[0]
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 1 and "needs a CUDA GPU" in printed[0]
 
 
 def test_benchmark_rows_have_a_mean_length_of_about_64_tokens():

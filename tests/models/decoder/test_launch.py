@@ -54,7 +54,7 @@ def test_a_part_of_another_launch_starts_no_processes_but_one_of_its_own(monkeyp
     monkeypatch.setattr(launch, "_run", lambda job, place, settings: jobs.append((job, settings)))
     with pytest.raises(FileNotFoundError):  # of the scores, which nobody wrote
         launch.score_in_children(model, toy_pairs(4), decoder.settings)
-    assert jobs[0][0]["settings"]["processes"] == jobs[0][1].processes == 1
+    assert jobs[0][0]["settings"]["num_processes"] == jobs[0][1].num_processes == 1
 
 
 def test_children_forget_the_launch_that_their_parent_is_part_of_but_not_its_gpu(monkeypatch, model, tmp_path):

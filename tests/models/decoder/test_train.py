@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from tiny_decoders import FAMILIES, build_tiny, toy_pairs, toy_settings
 
 from competition_utils.errors import UserError
-from competition_utils.models.decoder import micro_batch
+from competition_utils.f1 import best_f1
+from competition_utils.models.decoder import load, micro_batch
 from competition_utils.models.decoder import train as decoder_train
-from competition_utils.models.decoder.fit import open_decoder, plan_stages
+from competition_utils.models.decoder.fit import plan_stages
+from competition_utils.models.decoder.loss import pair_loss
 from competition_utils.models.decoder.micro_batch import Fit, candidates, largest_that_fits
 from competition_utils.models.decoder.model import DecoderModel
 from competition_utils.models.decoder.rows import (
@@ -25,12 +27,8 @@ from competition_utils.models.decoder.rows import (
     row_weights,
     training_table,
 )
-from competition_utils.models.decoder.train import (
-    best_f1,
-    pair_loss,
-    validation_figures,
-)
-from competition_utils.models.scoring.remember import remembered
+from competition_utils.models.decoder.train import validation_figures
+from competition_utils.models.scoring.trials import cached_trial
 from competition_utils.settings.schema import DecoderSettings
 
 
@@ -116,26 +114,12 @@ def test_balanced_classes_weigh_the_same_in_total():
 
 
 def test_loss_is_the_weighted_cross_entropy_between_the_two_words():
-    def model(**inputs):
-        return {"logits": torch.tensor([[0.0, math.log(3)], [0.0, math.log(3)]])}  # P(positive) = 3/4
-
-    batch = {"classes": torch.tensor([1, 0]), "weights": torch.tensor([1.0, 0.5])}
+    logits = torch.tensor([[0.0, math.log(3)], [0.0, math.log(3)]])  # P(positive) = 3/4
+    labels, weights = torch.tensor([1, 0]), torch.tensor([1.0, 0.5])
     expected = (-math.log(0.75) - 0.5 * math.log(0.25)) / 2
-    assert pair_loss(model, batch, label_smoothing=0.0).item() == pytest.approx(expected)
+    assert pair_loss(logits, labels, weights).item() == pytest.approx(expected)
     smoothed = (-0.9 * math.log(0.75) - 0.1 * math.log(0.25)) - 0.5 * (0.9 * math.log(0.25) + 0.1 * math.log(0.75))
-    assert pair_loss(model, batch, label_smoothing=0.2).item() == pytest.approx(smoothed / 2)
-
-
-@given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.1, 0.4, 0.5, 0.9])), min_size=1, max_size=12))
-def test_best_f1_is_the_best_over_every_threshold(rows):
-    labels, scores = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
-
-    def f1(threshold):
-        said = scores >= threshold
-        hits = (said & (labels == 1)).sum()
-        return 2 * hits / (said.sum() + labels.sum()) if hits else 0.0
-
-    assert best_f1(labels, scores) == pytest.approx(max(f1(threshold) for threshold in scores))
+    assert pair_loss(logits, labels, weights, label_smoothing=0.2).item() == pytest.approx(smoothed / 2)
 
 
 def test_two_tasks_count_the_same_each_with_its_own_threshold():
@@ -187,16 +171,16 @@ def test_what_was_found_by_trying_is_remembered_for_the_same_facts(tmp_path, mon
         return {"per_device_train_batch_size": 8}
 
     facts = {"gpu": "one", "model": "tiny"}
-    assert remembered(facts, find) == remembered(facts, find) == {"per_device_train_batch_size": 8}
+    assert cached_trial(facts, find) == cached_trial(facts, find) == {"per_device_train_batch_size": 8}
     assert len(finds) == 1
-    remembered(facts | {"gpu": "another"}, find)
+    cached_trial(facts | {"gpu": "another"}, find)
     assert len(finds) == 2
 
 
 def test_a_cpu_takes_a_fixed_size(models):
     config = DecoderSettings(**toy_settings(models["qwen2"], total_batch_size=64))
     choice = SimpleNamespace(device="cpu")
-    chosen = decoder_train.choose_micro_batch(None, config, choice, None, 0)
+    chosen = decoder_train.choose_micro_batch(None, config, choice, None, 0, pair_loss)
     assert chosen == Fit(micro_batch.CPU_MICRO_BATCH, False)
 
 
@@ -211,10 +195,100 @@ def test_loss_does_not_depend_on_the_micro_batch_checkpointing_or_padding(models
 
 
 def test_padding_free_batches_are_refused_with_unsloth(models):
-    config = DecoderSettings(**toy_settings(models["qwen2"], batching="padding_free"))
-    decoder = SimpleNamespace(model=None, choice=SimpleNamespace(backend="unsloth"))
+    fitter = DecoderModel(toy_settings(models["qwen2"], batching="padding_free"))
+    fitter.choice = SimpleNamespace(backend="unsloth")
     with pytest.raises(UserError, match="grouped"):
-        decoder_train.make_trainer(decoder, config, train=None, valid=None, epochs=1, folder=Path(), seed=0)
+        fitter.make_trainer(None, None, None, None)
+
+
+def test_a_change_that_unsloth_would_ignore_is_refused(models):
+    fitter = DecoderModel(toy_settings(models["qwen2"]))
+    fitter.choice = SimpleNamespace(backend="unsloth")
+    fitter.lora_config.use_dora = True
+    with pytest.raises(UserError, match="Unsloth takes no use_dora"):
+        fitter.add_adapter(None)
+
+
+# A card that is tried out, and what the trainer does to the model (faults of the first GPU desk-run)
+
+
+@pytest.fixture
+def opened(models):
+    """A fitter, its network and a few rows for its trainer."""
+
+    def get(**others):
+        fitter = DecoderModel(toy_settings(models["qwen2"], **others))
+        network = fitter.add_adapter(fitter.load_base_model())
+        return fitter, network, fitter.training_rows(toy_pairs(32))
+
+    return get
+
+
+def test_the_trial_step_recomputes_activations_as_training_does_and_leaves_the_layers_as_they_were(opened):
+    _, network, rows = opened()
+    network.eval()
+    calls, layers = [], load.base_of(network).model.layers
+    load.set_checkpointing(network, True)
+    for layer in layers:
+        original = layer._gradient_checkpointing_func
+        layer._gradient_checkpointing_func = lambda *args, of=original, **more: calls.append(1) or of(*args, **more)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(decoder_train, "set_checkpointing", lambda *_: None)
+        trial = (Fit(2, True), Collator(1, 0, False), rows.prompts[0], pair_loss)
+        decoder_train.trial_step(network, *trial)
+    assert len(calls) == len(layers) == 2
+    assert not any(module.training for module in network.modules())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_the_trial_step_draws_nothing_from_the_generator(opened):
+    _, network, rows = opened(lora_dropout=0.5)
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    decoder_train.trial_step(network, Fit(2, False), Collator(1, 0, False), rows.prompts[0], pair_loss)
+    assert torch.rand(1) == expected
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_checkpointing_is_recorded_where_unsloths_trainer_looks_for_it(opened, wanted):
+    _, network, _ = opened()
+    load.set_checkpointing(network, wanted)
+    for model in (network, load.base_of(network)):
+        assert model._unsloth_gradient_checkpointing is wanted
+
+
+def test_one_process_takes_one_of_two_gpus_and_says_so(opened, tmp_path):
+    fitter, network, rows = opened()
+    arguments = fitter.training_arguments(tmp_path)
+    arguments._n_gpu = 2  # as on a machine with two cards
+    trainer = fitter.make_trainer(network, rows, rows, arguments)
+    assert trainer.args.n_gpu == 1
+    assert "one of 2 GPUs is used; `num_processes: 2` trains on all" in trainer.notes
+
+
+def test_the_adapter_of_a_4_bit_model_keeps_its_float32_weights_when_a_trainer_takes_it(opened, tmp_path):
+    fitter, network, rows = opened(load_in_4bit=True)
+    trained = [one for one in network.parameters() if one.requires_grad]
+    torch.manual_seed(0)
+    for one in trained:
+        torch.nn.init.normal_(one)  # as an earlier stage leaves it: not to be had in bfloat16
+    expected = [one.detach().clone() for one in trained]
+    fitter.make_trainer(network, rows, rows, fitter.training_arguments(tmp_path))
+    assert all(
+        one.dtype == torch.float32 and torch.equal(one, kept) for one, kept in zip(trained, expected, strict=True)
+    )
+
+
+def test_a_sharded_fit_goes_through_transformers_with_a_plain_optimizer(models, tmp_path):
+    sharded = {"parallel": "fsdp", "num_processes": 2}
+    settings = DecoderSettings.model_validate(toy_settings(models["qwen2"], **sharded))
+    assert load.backend_wish(settings) == "transformers"
+    cuda = SimpleNamespace(device="cuda", dtype="float32")
+    options = {"seed": 0, "epochs": 1, "evaluates": False, "overrides": {"use_cpu": True}}
+    assert decoder_train.training_arguments(settings, cuda, tmp_path, **options).optim == "adamw_torch"
+    with pytest.raises(UserError, match="fsdp needs"):
+        load.backend_wish(settings.model_copy(update={"backend": "unsloth"}))
 
 
 # Going on
@@ -252,7 +326,7 @@ def test_a_killed_training_goes_on_to_the_same_losses_and_scores(models, tmp_pat
 
 def test_a_finished_fit_is_not_trained_again(models, tmp_path, monkeypatch):
     first, expected = fit(models["qwen2"], tmp_path)
-    monkeypatch.setattr(decoder_train, "train_stage", None)
+    monkeypatch.setattr(decoder_train, "make_trainer", None)
     again, report = fit(models["qwen2"], tmp_path)
     assert report.history == expected.history
     np.testing.assert_array_equal(again.score(toy_pairs(8)), first.score(toy_pairs(8)))
@@ -374,10 +448,8 @@ def test_start_from_another_rank_is_refused(models, tmp_path):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_before_training_both_objectives_give_what_the_prompt_already_points_at(models, family):
-    decoders = [
-        open_decoder(DecoderSettings(**toy_settings(models[family], objective=objective)), str(models[family]))
-        for objective in ("label_token", "head")
-    ]
+    settings = [toy_settings(models[family], objective=objective) for objective in ("label_token", "head")]
+    decoders = [DecoderModel(one).open() for one in settings]
     prompt = torch.tensor([decoders[0].writer.write(toy_pairs(1)).ids[0]])
     last = torch.tensor([prompt.shape[1] - 1])
     full = decoders[0].model(input_ids=prompt).logits[0, -1][list(decoders[0].writer.label_words.ids)]
@@ -388,8 +460,7 @@ def test_before_training_both_objectives_give_what_the_prompt_already_points_at(
 
 def test_only_a_heads_label_rows_are_trained(models):
     def trained(objective):
-        config = DecoderSettings(**toy_settings(models["qwen2"], objective=objective))
-        model = open_decoder(config, str(models["qwen2"])).model
+        model = DecoderModel(toy_settings(models["qwen2"], objective=objective)).open().model
         return {
             name.split(".")[-1] for name, one in model.named_parameters() if one.requires_grad and "lora" not in name
         }

@@ -19,13 +19,16 @@ QUICK = {
 def fitted(tiny_encoder, pair_maker, tmp_path_factory):
     model = new_model("encoder", {"model_name_or_path": tiny_encoder, **QUICK})
     report = model.fit(
-        pair_maker(600, 0, told=True), pair_maker(200, 1, told=True), work_dir=tmp_path_factory.mktemp("work"), seed=0
+        pair_maker(600, 0, in_target=True),
+        pair_maker(200, 1, in_target=True),
+        work_dir=tmp_path_factory.mktemp("work"),
+        seed=0,
     )
     return model, report
 
 
 def test_it_learns_a_separable_set(fitted, pair_maker):
-    held = pair_maker(300, 2, told=True)
+    held = pair_maker(300, 2, in_target=True)
     assert roc_auc_score(held["label"].astype(int), fitted[0].score(held)) > 0.95
 
 
@@ -36,20 +39,20 @@ def test_history_tells_loss_and_auc_up_to_the_last_epoch(fitted):
 
 
 def test_a_saved_model_scores_as_before(fitted, pair_maker, tmp_path):
-    held = pair_maker(64, 2, told=True)
+    held = pair_maker(64, 2, in_target=True)
     fitted[0].save(tmp_path)
     np.testing.assert_allclose(load_model(tmp_path).score(held), fitted[0].score(held), atol=1e-6)
 
 
 def test_a_row_alone_scores_as_among_others(fitted, pair_maker):
-    held = pair_maker(40, 2, told=True)
+    held = pair_maker(40, 2, in_target=True)
     together = fitted[0].score(held)
     alone = np.concatenate([fitted[0].score(held.iloc[[row]]) for row in range(len(held))])
     np.testing.assert_allclose(alone, together, atol=1e-5)
 
 
 def test_the_order_of_rows_does_not_change_their_scores(fitted, pair_maker):
-    held = pair_maker(100, 2, told=True)
+    held = pair_maker(100, 2, in_target=True)
     shuffled = held.sample(frac=1, random_state=0)
     np.testing.assert_allclose(fitted[0].score(shuffled), fitted[0].score(held)[shuffled.index], atol=1e-5)
 
@@ -63,4 +66,4 @@ def test_a_model_that_cannot_be_found_is_told_in_one_sentence(pair_maker, tmp_pa
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     model = new_model("encoder", {"model_name_or_path": str(tmp_path / "nowhere")})
     with pytest.raises(UserError, match=r"encoder\.model_name_or_path: expected minilm, .* on the Hub"):
-        model.fit(pair_maker(10, 0, told=True), pair_maker(10, 1, told=True), work_dir=tmp_path, seed=0)
+        model.fit(pair_maker(10, 0, in_target=True), pair_maker(10, 1, in_target=True), work_dir=tmp_path, seed=0)

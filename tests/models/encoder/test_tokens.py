@@ -1,4 +1,4 @@
-"""What an encoder sees of a pair, told apart token by token."""
+"""What an encoder sees of a pair, distinguished token by token."""
 
 import pandas as pd
 import pytest
@@ -24,7 +24,7 @@ def test_each_token_knows_where_it_comes_from(model):
     parts = model.token_parts(PAIRS)
     by_part = parts[parts["pair"] == 0].groupby("part")["token"].apply("".join)
     assert by_part.to_dict() == {
-        "query": "zapatorojo", "translation": "redshoe", "target": "shoes>red", "special": "[CLS]–[SEP][SEP]",
+        "query": "zapato rojo", "translation": " red shoe", "target": "shoes > red", "frame": "[CLS] –[SEP][SEP]",
     }  # fmt: skip
     assert "translation" not in set(parts.loc[parts["pair"] == 1, "part"])
 

@@ -44,13 +44,13 @@ def histories(report, name):
 
 
 def test_labels_are_smoothed_and_weights_default_to_one(model, pair_maker):
-    rows = model(label_smoothing_factor=0.2).training_pairs(pair_maker(50, 0, told=True).drop(columns="weight"))
+    rows = model(label_smoothing_factor=0.2).training_rows(pair_maker(50, 0, in_target=True).drop(columns="weight"))
     assert np.unique(rows.labels).tolist() == pytest.approx([0.1, 0.9])
     assert rows.weights.tolist() == [1.0] * 50
 
 
 def test_a_batch_is_padded_to_its_longest_row(model, pair_maker):
-    rows = model().training_pairs(pair_maker(50, 0, told=True))
+    rows = model().training_rows(pair_maker(50, 0, in_target=True))
     batch = rows.__getitems__([3, 1, 4])
     assert batch["input_ids"].shape == (3, rows.tokens.lengths[[3, 1, 4]].max())
     assert batch["label"].tolist() == rows.labels[[3, 1, 4]].tolist()
@@ -71,7 +71,7 @@ def test_arguments_are_those_of_the_settings(model, tmp_path):
 
 
 def test_the_loss_does_not_depend_on_the_rows_at_once(model, pair_maker, tmp_path):
-    train, valid = pair_maker(160, 0, told=True), pair_maker(60, 1, told=True)
+    train, valid = pair_maker(160, 0, in_target=True), pair_maker(60, 1, in_target=True)
     whole, quarters = (
         histories(
             model(per_device_train_batch_size=rows).fit(train, valid, work_dir=tmp_path / str(rows), seed=0), "loss"
@@ -85,16 +85,18 @@ def test_the_loss_does_not_depend_on_the_rows_at_once(model, pair_maker, tmp_pat
 
 
 def test_history_has_a_loss_every_few_steps_and_the_auc_at_evaluations(model, pair_maker, tmp_path):
-    report = model().fit(pair_maker(160, 0, told=True), pair_maker(60, 1, told=True), work_dir=tmp_path, seed=0)
+    report = model().fit(
+        pair_maker(160, 0, in_target=True), pair_maker(60, 1, in_target=True), work_dir=tmp_path, seed=0
+    )
     assert list(histories(report, "loss")) == list(range(1, STEPS + 1))
     assert list(histories(report, "valid_auc")) == [4, 8]
     assert report.history[-1]["epoch"] == pytest.approx(1.6)  # whole steps
 
 
 def test_a_collapsed_fit_is_reported_and_tried_once_more(model, pair_maker, tmp_path):
-    train = pair_maker(200, 0, told=True)
+    train = pair_maker(200, 0, in_target=True)
     random_labels = train.assign(label=np.random.default_rng(0).integers(0, 2, len(train)))
-    valid = pair_maker(100, 1, told=True)
+    valid = pair_maker(100, 1, in_target=True)
     report = model(collapse_auc=0.99).fit(random_labels, valid, work_dir=tmp_path, seed=7)
     assert any("seed 7 collapsed" in note and "seed 8 and half the learning rate" in note for note in report.notes)
 
@@ -127,14 +129,14 @@ def test_a_fit_killed_at_any_step_and_while_it_writes_a_checkpoint_ends_with_the
     killed = {"work_dir": str(tmp_path / "work_2"), "out": str(tmp_path / "found")}
     jobs = [unbroken, killed | {"kill_at_step": step}, killed | {"kill_in_checkpoint": 2}, killed]
     settings = {"model_name_or_path": tiny_encoder, **QUICK, "dropout": 0.1}
-    runs = run_killable(tmp_path, settings, pair_maker(160, 0, told=True), pair_maker(60, 1, told=True), jobs)
+    runs = run_killable(tmp_path, settings, pair_maker(160, 0, in_target=True), pair_maker(60, 1, in_target=True), jobs)
     assert [run["status"] for run in runs] == [0, -signal.SIGKILL, -signal.SIGKILL, 0]
     assert len(runs[2]["half"]) == 1 and runs[3]["half"] == []
     assert contents(tmp_path / "found") == contents(tmp_path / "expected"), f"killed at step {step}"
 
 
 def test_a_finished_fit_is_loaded_and_not_gone_on_with(model, pair_maker, tmp_path):
-    train, valid = pair_maker(160, 0, told=True), pair_maker(60, 1, told=True)
+    train, valid = pair_maker(160, 0, in_target=True), pair_maker(60, 1, in_target=True)
     first, again = model(), model()
     report = first.fit(train, valid, work_dir=tmp_path, seed=0)
     assert again.fit(train, valid, work_dir=tmp_path, seed=0).history == report.history
@@ -142,7 +144,7 @@ def test_a_finished_fit_is_loaded_and_not_gone_on_with(model, pair_maker, tmp_pa
 
 
 def test_other_settings_start_anew(model, pair_maker, tmp_path):
-    train, valid = pair_maker(160, 0, told=True), pair_maker(60, 1, told=True)
+    train, valid = pair_maker(160, 0, in_target=True), pair_maker(60, 1, in_target=True)
     first = model().fit(train, valid, work_dir=tmp_path, seed=0)
     other = model(learning_rate=1e-4).fit(train, valid, work_dir=tmp_path, seed=0)
     assert histories(first, "loss")[2] != histories(other, "loss")[2]

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competition_utils.models.scoring import cache as room
+from competition_utils import distributed
+from competition_utils.models.scoring import cache as score_cache
 from competition_utils.models.scoring.cache import KEY, ScoreCache, first_of_each, model_hash, pair_keys, score_cached
 
 
 class CountingModel:
-    """Scores a pair by the length of its texts, and remembers how often it was asked for which pair."""
+    """Scores a pair by the length of its texts, and counts how often it was asked for which pair."""
 
     def __init__(self, dies_after: int | None = None):
         self.asked: list[str] = []
@@ -54,25 +55,26 @@ def test_a_killed_run_scores_again_at_most_one_shard(tmp_path):
 
 @pytest.fixture
 def two_processes(tmp_path, monkeypatch):
-    """Score a table in two threads that stand for two processes: their models, their scores, what was told."""
+    """Score a table in two threads that stand for two processes: their models, their scores, what was printed."""
     share = threading.local()
-    monkeypatch.setattr(room, "own_share", lambda: (share.rank, 2))
+    monkeypatch.setattr(distributed, "rank", lambda: share.rank)
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
 
     def run(pairs):
-        models, results, told = [CountingModel(), CountingModel()], {}, []
+        models, results, printed = [CountingModel(), CountingModel()], {}, []
 
         def process(rank: int) -> None:
             share.rank = rank
             try:
                 cache = ScoreCache(tmp_path)
-                results[rank] = score_cached(models[rank], pairs, cache, shard_rows=7, tell=told.append)
+                results[rank] = score_cached(models[rank], pairs, cache, shard_rows=7, report=printed.append)
             except RuntimeError as error:
-                told.append(str(error))
+                printed.append(str(error))
 
         threads = [threading.Thread(target=process, args=(rank,)) for rank in (0, 1)]
         [thread.start() for thread in threads]
         [thread.join() for thread in threads]
-        return models, results, told
+        return models, results, printed
 
     return run
 
@@ -86,13 +88,13 @@ def test_two_processes_share_the_work_and_both_get_every_score(two_processes):
 
 
 def test_the_first_of_several_processes_tells_how_many_pairs_each_had(two_processes):
-    _, _, told = two_processes(table([*range(90), 5, 6, 7]))
-    assert told == ["2 processes: 48 + 42 = 90 different pairs, each once (90 scored anew)"]
+    _, _, printed = two_processes(table([*range(90), 5, 6, 7]))
+    assert printed == ["2 processes: 48 + 42 = 90 different pairs, each once (90 scored anew)"]
 
 
 @pytest.mark.parametrize("fault", ["lost", "doubled", "swapped"])
 def test_processes_that_do_not_add_up_to_all_pairs_are_an_error(two_processes, monkeypatch, fault):
-    sums = room._sums
+    sums = score_cache._sums
 
     def wrong(keys):
         rows, high, low = sums(keys)
@@ -100,10 +102,10 @@ def test_processes_that_do_not_add_up_to_all_pairs_are_an_error(two_processes, m
             return [rows, high, low]
         return {"lost": [41, high, low], "doubled": [43, high, low], "swapped": [42, high + 1, low]}[fault]
 
-    monkeypatch.setattr(room, "_sums", wrong)
-    _, _, told = two_processes(table(range(90)))
-    assert len(told) == 1
-    assert "which are not the 90 different ones" in told[0]
+    monkeypatch.setattr(score_cache, "_sums", wrong)
+    _, _, printed = two_processes(table(range(90)))
+    assert len(printed) == 1
+    assert "which are not the 90 different ones" in printed[0]
 
 
 def asked_of_one(pairs):
@@ -141,7 +143,7 @@ def test_another_weight_is_another_model(tmp_path):
 def test_keys_do_not_depend_on_the_chunk_they_are_made_in(monkeypatch):
     pairs = table(range(20))
     whole = pair_keys(pairs)
-    monkeypatch.setattr(room, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(score_cache, "CHUNK_ROWS", 7)
     np.testing.assert_array_equal(pair_keys(pairs), whole)
 
 

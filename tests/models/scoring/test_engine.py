@@ -55,13 +55,13 @@ def test_processes_in_step_take_the_same_number_of_steps(prompts, budget, proces
 
 
 class Card:
-    """A GPU whose memory holds `room` tokens of a batch."""
+    """A GPU whose memory holds `memory` tokens of a batch."""
 
-    def __init__(self, room):
-        self.room, self.failures = room, 0
+    def __init__(self, memory):
+        self.memory, self.failures = memory, 0
 
     def __call__(self, batch):
-        if batch["input_ids"].size > self.room:
+        if batch["input_ids"].size > self.memory:
             self.failures += 1
             raise torch.cuda.OutOfMemoryError("out of memory")
         return sums(batch)

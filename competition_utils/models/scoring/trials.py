@@ -11,7 +11,7 @@ from competition_utils.errors import DamagedFile
 from competition_utils.storage import hash_json, read_sealed_json, write_sealed_json
 
 
-def remembered(facts: dict[str, Any], find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def cached_trial(facts: dict[str, Any], find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What was found before for the same facts (model, lengths, GPU, …), else `find()`, noted for next time."""
     notes = _notes_file()
     known = _read_notes(notes)
