@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from soak.table import fault_tests, write_table
 
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
 REPOSITORY = Path(__file__).resolve().parents[2]
+COMMANDS = {"run": ["run", "small", "--resume"], "sweep": ["sweep", "small", "also"]}
 KERNEL_SECONDS = 30  # a kernel notices within a second that its runner is gone; a busy machine takes longer
 
 
@@ -120,24 +121,24 @@ def try_part(
     return result
 
 
-def try_command(
-    name: str, arguments: list[str], number: signal.Signals, project: Path, moments: int, draw: random.Random
-) -> Result:
-    """Kill a run or a sweep at random moments and resume it."""
-    runs, result = project / "papermill_runs", Result(name, number.name)
+def try_command(name: str, arguments: list[str], project: Path, moments: int, draw: random.Random) -> Iterator[Result]:
+    """Kill a run or a sweep at random moments, with each signal, and resume it."""
+    runs = project / "papermill_runs"
     shutil.rmtree(runs, ignore_errors=True)
     started = time.monotonic()
     assert Command(arguments, project).wait()[0] == 0, f"{name} fails without a kill"
     seconds, expected = time.monotonic() - started, contents_of_runs(project)
-    for _ in range(moments):
-        shutil.rmtree(runs)
-        shutil.rmtree(project / "submissions")
-        _kill(Command(arguments, project), number, draw.uniform(1, seconds), result)
-        result.orphans += processes_of(project)
-        again, _ = Command(arguments, project).wait()
-        result.lost += again != 0 or contents_of_runs(project) != expected
-        result.leftovers += len(list(runs.rglob("*.part")))
-    return result
+    for number in SIGNALS:
+        result = Result(name, number.name)
+        for _ in range(moments):
+            shutil.rmtree(runs, ignore_errors=True)
+            shutil.rmtree(project / "submissions", ignore_errors=True)
+            _kill(Command(arguments, project), number, draw.uniform(1, seconds), result)
+            result.orphans += processes_of(project)
+            again, _ = Command(arguments, project).wait()
+            result.lost += again != 0 or contents_of_runs(project) != expected
+            result.leftovers += len(list(runs.rglob("*.part")))
+        yield result
 
 
 def _kill(work: Fork | Command, number: signal.Signals, after: float, result: Result) -> int:
@@ -180,6 +181,7 @@ def main() -> None:
     parser.add_argument("--run-moments", type=int, help="the same for whole runs and sweeps (default: --moments)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=list(PARTS), help="default: all")
+    parser.add_argument("--commands", nargs="*", default=list(COMMANDS), choices=list(COMMANDS), help="default: all")
     parser.add_argument("--output", type=Path, default=Path("soak.json"))
     parser.add_argument("--table", type=Path, help="write docs/RELIABILITY.md here, the tests of faults run besides")
     args = parser.parse_args()
@@ -197,10 +199,10 @@ def main() -> None:
                 print(results[-1], flush=True)
         project = make_small_project(Path(temporary) / "project")
         shutil.copy(project / "configs" / "small.yaml", project / "configs" / "also.yaml")
-        for name, arguments in (("run", ["run", "small", "--resume"]), ("sweep", ["sweep", "small", "also"])):
-            for number in SIGNALS if run_moments else ():
-                results.append(try_command(name, arguments, number, project, run_moments, draw))
-                print(results[-1], flush=True)
+        for name in args.commands if run_moments else ():
+            for result in try_command(name, COMMANDS[name], project, run_moments, draw):
+                results.append(result)
+                print(result, flush=True)
     tests = fault_tests(REPOSITORY) if args.table else []
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
     made = {"machine": machine, "seed": args.seed, "kills": [asdict(each) for each in results], "tests": tests}

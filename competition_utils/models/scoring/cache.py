@@ -100,7 +100,7 @@ class ScoreCache:
 
     @staticmethod
     def _read_part(path: Path) -> np.ndarray:
-        """The entries of a part; none where it is not what was written, which its name tells: they are scored again."""
+        """The entries of a part; none where its bytes do not have the hash in its name: they are scored again."""
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() == path.stem:
             return np.load(io.BytesIO(content), allow_pickle=False)
