@@ -157,7 +157,7 @@ def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def run_tests(session: Session, seconds: float) -> list[str]:
-    """Run the tests marked `gpu` that have not passed yet, each into the figures as it ends; gives those that failed."""
+    """Run the tests marked `gpu` that have not passed yet, each noted as it ends; gives those that failed."""
     known = session.figures.known.get("tests", {})
     if find_spec("pytest") is None:
         print("tests: skipped, pytest is not installed")

@@ -147,10 +147,8 @@ def load_base(name: str, choice: DeviceChoice, quantization: Any = AUTO, *, shar
     `quantization` is a `BitsAndBytesConfig`, None, or "auto": as `choice` says. Unsloth makes its own.
     """
     quantization = quantization_config(choice, sharded=sharded) if quantization == AUTO else quantization
-    if choice.backend == "unsloth":
-        model = _load_unsloth(name, choice)
-    else:
-        model = _load_plain(name, choice, quantization, sharded)
+    own = choice.backend == "unsloth"
+    model = _load_unsloth(name, choice) if own else _load_plain(name, choice, quantization, sharded)
     in_4bit = any(type(module).__name__ == "Linear4bit" for module in model.modules())
     if choice.load_in_4bit and getattr(quantization, "load_in_4bit", True) and not in_4bit:
         raise UserError(  # Unsloth loads 16 bits where bitsandbytes fails, and does not stop
@@ -191,9 +189,8 @@ def _load_plain(name: str, choice: DeviceChoice, quantization: Any, sharded: boo
     import torch
     from transformers import AutoModelForCausalLM, Gemma3ForCausalLM
 
-    config, options = find_config(name), {}
-    if quantization is not None:
-        options["quantization_config"] = quantization
+    config = find_config(name)
+    options = {} if quantization is None else {"quantization_config": quantization}
     if not sharded:
         options["device_map"] = {"": local_rank() if choice.device == "cuda" else "cpu"}
     loader = AutoModelForCausalLM
