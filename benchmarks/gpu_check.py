@@ -5,7 +5,7 @@
 
 Smallest shape first. Each figure is in the JSON the moment it exists, and what is there is not measured again unless
 `--again` is given. Runs from a checkout, without installation and network. Ends with status 1 where a test failed, 2 on
-a machine without CUDA.
+a machine without CUDA, or where the JSON is another card's.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ import finetune_gpu
 import scoring_gpu
 from parts import HERE, Figures, Session, print_table
 from random_models import SHAPES, gib_of
+
+from competition_utils.errors import UserError
 
 MINUTES = {None: 25.0, "tests": 9.0, "fit": 9.0, "score": 9.0}
 TEST_SHARE = 0.25  # of the minutes, where tests are not all that is asked for
@@ -48,6 +50,14 @@ def main() -> int:
     if arguments.device == "cuda" and not torch.cuda.is_available():  # asks the driver, takes no memory
         print("gpu_check: needs a CUDA GPU, found none on this machine.")
         return 2
+    try:
+        return _check(arguments)
+    except UserError as error:
+        print(error)
+        return 2
+
+
+def _check(arguments: argparse.Namespace) -> int:
     figures = Figures(arguments.output, again=arguments.again)
     session = Session(figures, arguments.minutes or MINUTES[arguments.only], arguments.device)
     failed = []
@@ -79,8 +89,7 @@ def _parse() -> argparse.Namespace:
 
 def measure(session: Session, arguments: argparse.Namespace, wanted: tuple[str, ...]) -> None:
     """Fit and score by shape, smallest first; a model is made only where something of it is still to be measured."""
-    if not session.measure("card", "parts.py", session.device):
-        return
+    _look_at_the_card(session)
     for shape in sorted(arguments.shapes, key=lambda shape: gib_of(shape, four_bit=False)):
         keys = [f"fit/{shape}/{part}" for part in finetune_gpu.PARTS] if "fit" in wanted else []
         keys += [f"score/{shape}/{way}" for way in scoring_gpu.ways(session.device)] if "score" in wanted else []
@@ -96,6 +105,20 @@ def measure(session: Session, arguments: argparse.Namespace, wanted: tuple[str, 
         finally:
             if arguments.models is None:
                 shutil.rmtree(folder.parent)
+
+
+def _look_at_the_card(session: Session) -> None:
+    """Its name, memory and ceiling, found anew by each call. UserError where the figures are of another card."""
+    before = session.figures.known.pop("card", {})
+    card = session.measure("card", "parts.py", session.device)
+    if card is None:
+        raise UserError("gpu_check: expected to measure the card, found no figure; see the lines above.")
+    if before.get("name", card["name"]) != card["name"]:
+        session.figures.add("card", before)
+        raise UserError(
+            f"{session.figures.file}: expected figures of {card['name']}, found those of {before['name']}. Give "
+            "another --output, or --again."
+        )
 
 
 def _fits(session: Session, shape: str, keys: list[str]) -> bool:

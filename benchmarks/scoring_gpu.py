@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from parts import Session, give, peak_gib, wait
+from parts import Session, give, half, peak_gib, wait
 from random_models import BASE, FITTED, gib_of
 from scoring import pairs
 
@@ -128,7 +128,7 @@ def _other(way: str, folder: Path, table: pd.DataFrame, device: str) -> tuple[An
     tokenizer, writer = fitter.tokenizer, fitter.new_writer()
     few = table.head(max(64, len(table) // FEW))
     texts = writer.texts(few).tolist()
-    options = {"dtype": torch.bfloat16 if device == "cuda" else torch.float32}
+    options = {"dtype": half(device) if device == "cuda" else torch.float32}
     make = _row_by_row if way.startswith("row by row") else _pipeline
     run = make(base, tokenizer, texts, writer.label_words.ids, device, options)
     lengths = _ragged(writer, few).lengths

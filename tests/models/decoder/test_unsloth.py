@@ -27,7 +27,7 @@ FITS = {
     "Qwen": ("qwen2", True, {"gradient_checkpointing": True}),
     "Gemma in 4 bits on a T4": ("gemma3", False, {"load_in_4bit": True}),
 }
-# On a T4 Unsloth quantises weights that it has rounded to float16: a few of a tiny model fall into another of 16 values.
+# On a T4 Unsloth quantises weights that it has rounded to float16, and a few of a tiny model get another 4-bit value.
 TOLERANCE = dict.fromkeys(FITS, 1e-4) | {"Gemma in 4 bits on a T4": 5e-2}
 IN_4_BITS = [name for name in FITS if "4 bits" in name]
 IN_32_BITS = [name for name in FITS if "4 bits" not in name]
