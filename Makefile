@@ -1,7 +1,7 @@
 # make run    set up if need be, then the main job on the built-in sample; a second `make run` goes on where it ended
 # make test   all tests          make lint   ruff          make lab   JupyterLab on the notebooks
 # make soak   tests over generated input with thirty times the examples, and those that take minutes
-# make gpu-check   on a CUDA machine: its tests and benchmarks, figures into gpu_check.json
+# make gpu-check   on a CUDA machine: its tests and benchmarks, figures into gpu_check.json; goes on where it ended
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 
