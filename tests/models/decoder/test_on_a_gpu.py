@@ -4,6 +4,7 @@ import dataclasses
 import os
 import stat
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -195,6 +196,29 @@ def test_a_model_that_was_to_be_in_4_bits_and_is_not_is_an_error(base, monkeypat
     monkeypatch.setattr(load, "_load_plain", lambda *_: plain)
     with pytest.raises(UserError, match=r"load_in_4bit.*bitsandbytes"):
         load.load_base(str(base), choice)
+
+
+class FastModel:
+    """Stands in for Unsloth's loader where bitsandbytes fails: it loads, in 16 bits, and does not stop."""
+
+    asked: ClassVar[dict] = {}
+
+    @staticmethod
+    def from_pretrained(*_, **options):
+        FastModel.asked = options
+        return torch.nn.Linear(2, 2), None
+
+
+def test_unsloth_is_asked_to_keep_the_embedding_on_the_card(base, monkeypatch):
+    monkeypatch.setattr(load, "_unsloth_loader", lambda _: FastModel)
+    load.load_base(str(base), dataclasses.replace(CPU_CHOICE, backend="unsloth"))
+    assert FastModel.asked["offload_embedding"] is False
+
+
+def test_16_bits_that_unsloth_loads_instead_of_4_are_an_error(base, monkeypatch):
+    monkeypatch.setattr(load, "_unsloth_loader", lambda _: FastModel)
+    with pytest.raises(UserError, match=r"load_in_4bit.*bitsandbytes"):
+        load.load_base(str(base), dataclasses.replace(CPU_CHOICE, backend="unsloth", load_in_4bit=True))
 
 
 def test_on_a_t4_it_says_which_models_are_faster_there():
