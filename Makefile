@@ -1,6 +1,7 @@
 # make run    set up if need be, then the main job on the built-in sample; a second `make run` goes on where it ended
 # make test   all tests          make lint   ruff          make lab   JupyterLab on the notebooks
-# make soak   tests over generated input with thirty times the examples, and those that take minutes
+# make soak   tests over generated input with thirty times the examples, those that take minutes, and kills at random
+#             moments of everything; writes docs/RELIABILITY.md
 # make gpu-check   on a CUDA machine: its tests and benchmarks, figures into gpu_check.json; goes on where it ended
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
@@ -17,6 +18,7 @@ test: $(INSTALLED)
 
 soak: $(INSTALLED)
 	FUZZ=30 OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 -m "soak or fuzz" --timeout 3000
+	PYTHONPATH=.:tests:benchmarks OMP_NUM_THREADS=1 $(PYTHON) tests/soak/kills.py --table docs/RELIABILITY.md
 
 lint: $(INSTALLED)
 	.venv/bin/ruff check .

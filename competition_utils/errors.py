@@ -40,6 +40,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def plain_warning(message: Warning | str, *_: object, **__: object) -> str:
+    """A `warnings.formatwarning` that gives one line, without the place in our code, which is no help to a user."""
+    return f"warning: {message}\n"
+
+
 # What a system reports of a file or folder that is not as the user expects: no permission, a folder for a file, …
 NO_USABLE_FILE = (PermissionError, IsADirectoryError, NotADirectoryError, FileNotFoundError, FileExistsError)
 

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from competition_utils.errors import DamagedFile, DiskFull
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _TODO = "Delete it and run what wrote it again."
+_PART = re.compile(r"\..+\.(\d+)\.part")
 
 
 @contextmanager
@@ -40,6 +42,24 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def remove_stale_parts(folder: Path | str) -> None:
+    """Remove what atomic writes of processes that were killed left below `folder`; those of living ones stay."""
+    for path in Path(folder).rglob(".*.part"):
+        writer = _PART.fullmatch(path.name)
+        if writer and not _is_alive(int(writer[1])):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def _disk_full(path: Path, beside: Path) -> DiskFull:
@@ -83,6 +103,19 @@ def read_json(path: Path | str, need: Sequence[str] = ()) -> Any:
     return value
 
 
+def write_sealed_json(path: Path | str, value: dict[str, Any]) -> None:
+    """Write an object with its own hash as the key `sha256`, so that `read_sealed_json` notices a changed byte."""
+    write_json(path, {**value, "sha256": hash_json(value)})
+
+
+def read_sealed_json(path: Path | str) -> dict[str, Any]:
+    """Read what `write_sealed_json` wrote. Raises DamagedFile for anything else."""
+    value = read_json(path, need=["sha256"])
+    if value.pop("sha256") != hash_json(value):
+        raise DamagedFile(path, "the content that was written", "another one", _TODO)
+    return value
+
+
 def write_parquet(path: Path | str, table: pd.DataFrame) -> None:
     """Write a table without its index, whole or not at all, with checksums that `read_parquet` verifies."""
     with atomic_write(path) as beside:
@@ -112,4 +145,4 @@ def hash_file(path: Path | str) -> str:
 def hash_json(value: Any) -> str:
     """sha256 of a value written as JSON with sorted keys: equal settings have equal hashes."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_plain)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

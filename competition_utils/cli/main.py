@@ -13,7 +13,7 @@ from importlib import import_module
 from types import FrameType
 
 from competition_utils.cli import commands
-from competition_utils.errors import UserError, unusable_file
+from competition_utils.errors import UserError, plain_warning, unusable_file
 
 WRONG_INPUT, INTERRUPTED = 2, 130
 PROGRAM = "python -m competition_utils"
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand. The exit status: 0 success, 1 a check or a stage failed, 2 wrong input, 130 stopped."""
-    warnings.formatwarning = _plain_warning
+    warnings.formatwarning = plain_warning
     args = build_parser().parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -82,11 +82,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(unusable, file=sys.stderr)
             return WRONG_INPUT
         raise
-
-
-def _plain_warning(message: Warning | str, *_: object, **__: object) -> str:
-    """One line, without the place in our code, which is no help to a user."""
-    return f"warning: {message}\n"
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

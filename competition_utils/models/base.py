@@ -17,13 +17,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from competition_utils.errors import UserError
+from competition_utils.errors import DamagedFile, UserError
 from competition_utils.models.inspection import argument_table, parameter_table, training_plan
 from competition_utils.models.parts import edits_of, part
 from competition_utils.settings.faults import checked
 from competition_utils.settings.renamed import with_new_names
 from competition_utils.settings.schema import Section
-from competition_utils.storage import read_json, write_json
+from competition_utils.storage import hash_file, read_json, read_sealed_json, write_sealed_json
 
 # kind → where its class lives; imported only when wanted, since torch alone takes seconds.
 CLASSES = {
@@ -31,6 +31,11 @@ CLASSES = {
     "encoder": "competition_utils.models.encoder.model:EncoderModel",
     "decoder": "competition_utils.models.decoder.model:DecoderModel",
 }
+
+
+MODEL_FILES = (".json", ".jinja", ".model", ".npz", ".safetensors", ".txt")
+REPORTS = ("fit.json", "fold.json", "model.json", "report.json")
+REFIT = "Fit it again: a run with --resume makes again what is not as it was."
 
 
 @dataclass
@@ -169,11 +174,17 @@ class RelevanceModel(ABC):
         return read_json(Path(folder) / "model.json").get("edits", {})
 
     def save_settings(self, folder: Path) -> None:
-        """Write `model.json`, from which `load_model` knows kind, settings and edits. Call it last in `save`."""
+        """Write `model.json`: kind, settings, edits, hashes that `load_model` checks. Call it last in `save`."""
         identity = self.identity()
         if not identity["edits"]:
             del identity["edits"]
-        write_json(Path(folder) / "model.json", identity)
+        write_sealed_json(Path(folder) / "model.json", {**identity, "files": _hashes(Path(folder))})
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """The files of a saved model and their hashes; reports, and the scores beside the model, do not belong to it."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix in MODEL_FILES)
+    return {path.relative_to(folder).as_posix(): hash_file(path) for path in files if path.name not in REPORTS}
 
 
 def _class_of(kind: str) -> type[RelevanceModel]:
@@ -196,4 +207,8 @@ def load_model(folder: Path | str, overrides: Mapping[str, Any] | None = None) -
             f"model folder: expected {path}, found none. "
             "Give the folder that a fit wrote, e.g. papermill_runs/sample/finetune/QC/fold0."
         )
-    return _class_of(str(read_json(path, need=["kind"])["kind"])).load(Path(folder), overrides)
+    saved = read_sealed_json(path)
+    for name, found in saved["files"].items():
+        if not path.with_name(name).is_file() or hash_file(path.with_name(name)) != found:
+            raise DamagedFile(path.with_name(name), "the file that the fit wrote", "none, or another content", REFIT)
+    return _class_of(saved["kind"]).load(Path(folder), overrides)

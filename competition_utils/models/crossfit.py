@@ -6,14 +6,23 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from competition_utils.errors import UserError
+from competition_utils.errors import DamagedFile, UserError
 from competition_utils.models.base import FitReport, RelevanceModel, load_model
 from competition_utils.models.checkpoints import hash_of_rows
-from competition_utils.storage import read_json, read_parquet, write_json, write_parquet
+from competition_utils.storage import (
+    hash_file,
+    read_json,
+    read_parquet,
+    read_sealed_json,
+    write_json,
+    write_parquet,
+    write_sealed_json,
+)
 
 NO_FOLD = -1
 IDENTITY = "fold.json"  # what a finished fold was fitted with, written last
@@ -68,7 +77,7 @@ def fit_fold(
     done, seed = folder / f"fold{fold}", seed + fold
     scored = [tables[split] for split in ("dev", "test") if split in tables]
     identity = {**fitter.identity(), "seed": seed, "rows": hash_of_rows(seen, valid, *scored)}
-    if (done / IDENTITY).is_file() and read_json(done / IDENTITY) == identity:
+    if _is_done(done, identity):
         return False
     shutil.rmtree(done, ignore_errors=True)
     done.mkdir(parents=True)
@@ -83,8 +92,21 @@ def fit_fold(
     parts = [_scores(model, valid, "valid", fold)]
     parts += [_scores(model, tables[split], split, NO_FOLD) for split in ("dev", "test") if split in tables]
     write_parquet(done / "scores.parquet", pd.concat(parts, ignore_index=True))
-    write_json(done / IDENTITY, identity)
+    write_sealed_json(done / IDENTITY, {**identity, "files": _hashes(done)})
     return True
+
+
+def _is_done(fold: Path, identity: dict[str, Any]) -> bool:
+    """Whether a fold was fitted alike, to its end, and all its files are as they were."""
+    try:
+        return read_sealed_json(fold / IDENTITY) == {**identity, "files": _hashes(fold)}
+    except (DamagedFile, OSError):
+        return False
+
+
+def _hashes(fold: Path) -> dict[str, str]:
+    files = (path for path in sorted(fold.rglob("*")) if path.is_file() and path.name != IDENTITY)
+    return {path.relative_to(fold).as_posix(): hash_file(path) for path in files}
 
 
 def fold_report(folder: Path, fold: int) -> FitReport:

@@ -11,7 +11,7 @@ from competition_utils.decide.blend import Blend, align, blend
 from competition_utils.decide.labelled import join_scores
 from competition_utils.decide.resample import query_groups
 from competition_utils.errors import UserError
-from competition_utils.runs.artefacts import artefact_reader
+from competition_utils.runs.artefacts import artefact_reader, check_as_written
 from competition_utils.storage import atomic_write, write_json, write_parquet
 
 
@@ -35,6 +35,8 @@ def blend_runs(runs: Sequence[Path], out: Path, tasks: Sequence[str], *, how: st
 
 
 def _blend_task(runs: Sequence[Path], task: str, how: str, seed: int) -> Blend:
+    for stage, tables in _copied(task).items():
+        check_as_written(runs[0], stage, tables)
     wide = align({run.name: artefact_reader(run)(f"{task}_scores", of="finetune") for run in runs})
     train = artefact_reader(runs[0])(f"{task}_train", of="augmentation")
     first = wide.rename(columns={runs[0].name: "score"})
@@ -44,13 +46,19 @@ def _blend_task(runs: Sequence[Path], task: str, how: str, seed: int) -> Blend:
     return blend(wide, valid["label"].to_numpy(), query_groups(valid["query"]), how=how, seed=seed)
 
 
+def _copied(task: str) -> dict[str, list[str]]:
+    """The files of the first run that a blend gets where they are there, by stage."""
+    return {
+        "augmentation": [f"{task}_{split}.parquet" for split in ("train", "dev", "test")],
+        "finetune": [f"{task}_linear_scores.parquet"],
+    }
+
+
 def _write(out: Path, first: Path, task: str, made: Blend, names: list[str]) -> None:
     write_parquet(out / "finetune" / f"{task}_scores.parquet", made.scores)
     write_json(out / "finetune" / f"{task}_blend.json", {"runs": names, **made.as_dict()})
-    stages = {"augmentation": [f"{task}_{split}" for split in ("train", "dev", "test")]}
-    stages["finetune"] = [f"{task}_linear_scores"]
-    for stage, tables in stages.items():
-        for source in (first / stage / f"{table}.parquet" for table in tables):
+    for stage, tables in _copied(task).items():
+        for source in (first / stage / table for table in tables):
             if source.is_file():
                 with atomic_write(out / stage / source.name) as beside:
                     shutil.copyfile(source, beside)

@@ -17,7 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from competition_utils import errors, paths
-from competition_utils.storage import hash_file, read_json, write_json
+from competition_utils.storage import hash_file, read_json, read_sealed_json, write_json, write_sealed_json
 
 START_SECONDS = 600  # a kernel starts in seconds, on a starved machine in minutes
 EXECUTED = ".executed.json"
@@ -147,18 +147,16 @@ def _drop_blank_streams(notebook: Path) -> None:
     write_json(notebook, content)
 
 
-def note_executed(run: Path, stage: str) -> None:
+def note_executed(run: Path, stage: str, seconds: float) -> None:
     """Keep the hash of a stage's executed notebook and its seconds, so that a changed or lost one is noticed."""
-    executed = run / paths.notebook_name(stage)
-    seconds = read_json(executed)["metadata"]["papermill"]["duration"]
-    entry = {"sha256": hash_file(executed), "seconds": round(seconds, 2)}
-    write_json(run / EXECUTED, {**read_executed(run), stage: entry})
+    entry = {"sha256": hash_file(run / paths.notebook_name(stage)), "seconds": round(seconds, 2)}
+    write_sealed_json(run / EXECUTED, {**read_executed(run), stage: entry})
 
 
 def read_executed(run: Path) -> dict[str, dict[str, Any]]:
     """stage → `sha256, seconds` of the notebooks that the runner executed; empty where the note is damaged."""
     try:
-        return read_json(run / EXECUTED)
+        return read_sealed_json(run / EXECUTED)
     except (errors.DamagedFile, OSError):
         return {}
 

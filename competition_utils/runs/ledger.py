@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +29,20 @@ def _ends_a_line(stream: Any) -> bool:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """All entries, oldest first; a line cut off by a kill is left out."""
+    """All entries, oldest first; a line cut off by a kill, or damaged, is left out."""
     if not path.is_file():
         return []
     entries = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
+    for line in path.read_bytes().splitlines():
+        with suppress(ValueError, RecursionError):
             entries.append(json.loads(line))
-        except ValueError:
-            continue
-    return entries
+    return [entry for entry in entries if isinstance(entry, dict)]
 
 
 def expected_seconds(entries: list[dict[str, Any]], config: str, settings_hash: str) -> dict[str, float]:
     """Seconds by stage of the newest run with these settings, else of the newest of the config."""
     for key, value in (("settings_hash", settings_hash), ("config", config)):
-        same = [entry for entry in entries if entry.get(key) == value]
-        if same:
-            return same[-1]["seconds"]
+        same = [entry.get("seconds") for entry in entries if entry.get(key) == value]
+        if same and isinstance(same[-1], dict):
+            return {stage: seconds for stage, seconds in same[-1].items() if isinstance(seconds, int | float)}
     return {}

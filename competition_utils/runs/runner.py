@@ -20,13 +20,28 @@ import yaml
 from competition_utils import paths
 from competition_utils.errors import Fault, UserError
 from competition_utils.runs import ledger, report
+from competition_utils.runs.artefacts import check_as_written
 from competition_utils.runs.config import Config
 from competition_utils.runs.kernel import StageFailed, clock, execute, note_executed, read_executed
 from competition_utils.runs.stage import read_manifest, stage_settings, versions, why_not_done
-from competition_utils.storage import hash_file, hash_json, read_json, write_json, write_text
+from competition_utils.storage import (
+    hash_file,
+    hash_json,
+    read_json,
+    read_sealed_json,
+    remove_stale_parts,
+    write_json,
+    write_text,
+)
 from competition_utils.submit import check_submission, export_submission, source_file
 from competition_utils.synthetic.folder import data_folder
 from competition_utils.tasks import select_tasks
+
+# Held by tests/runs/test_determinism.py.
+NOT_DETERMINISTIC = (
+    "times: seconds in manifest.json, metrics.json and report.html, executed notebooks",
+    "last digits of weights and scores on another machine, device, number of threads or processes, or other versions",
+)
 
 
 @dataclass
@@ -76,7 +91,7 @@ class Run:
 
 
 def _seconds(run: Path, stage: str) -> float:
-    """As papermill notes them, the start of the kernel included; of a stage run by hand, as its manifest says."""
+    """The start of the kernel included; of a stage run by hand, as its manifest says."""
     by_runner = read_executed(run).get(stage, {}).get("seconds")
     return by_runner or round(read_manifest(run / stage / "manifest.json")["seconds"], 2)
 
@@ -130,6 +145,8 @@ def only_runner(folder: Path) -> Iterator[None]:
                 f"run: {paths.shown(folder)} is being written by another process.\n"
                 f"Wait until that ends, or take another --name."
             ) from None
+        for place in (folder, paths.submission_folder(folder.name)):
+            remove_stale_parts(place)
         yield
 
 
@@ -157,9 +174,9 @@ def _execute_stages(run: Run, chosen: tuple[str, ...], forced: str | None) -> bo
             print(f"{stage:<17} run again: {reason}", flush=True)
         started, worked = time.monotonic(), True
         execute(stage, run.folder, run.parameters(stage), expected.get(stage))
-        note_executed(run.folder, stage)
+        now = time.monotonic()  # not papermill's times, which a clock that is set may make negative
+        note_executed(run.folder, stage, now - started)
         _refuse_unfinished(run, stage)
-        now = time.monotonic()
         left = _time_left(expected, chosen[number + 1 :])
         print(f"{stage:<17} {clock(now - started):>7}   {clock(now - began):>7} so far{left}", flush=True)
     return worked
@@ -190,6 +207,7 @@ def _write_run_file(run: Run) -> None:
         "git_commit": _git_commit(),
         "device": _device(),
         "versions": versions(),
+        "not_deterministic": list(NOT_DETERMINISTIC),
     }
     write_text(run.folder / "run.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
@@ -223,7 +241,8 @@ def export_run(folder: Path) -> list[Fault]:
     manifest = folder / "submission" / "manifest.json"
     if not manifest.is_file():
         raise UserError(f"submit: expected a finished run, found none in {paths.shown(folder)}. Run it to the end.")
-    settings = read_json(manifest)["settings"]
+    check_as_written(folder, "submission")
+    settings = read_sealed_json(manifest)["settings"]
     data, exported = paths.in_project(settings["data_dir"]), paths.submission_folder(folder.name)
     export_submission(manifest.parent, exported)
     tasks = select_tasks(settings["task"])

@@ -16,6 +16,7 @@ from __future__ import annotations
 import platform
 import shutil
 import time
+import warnings
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from competition_utils import paths
-from competition_utils.errors import DamagedFile, UserError
+from competition_utils.errors import DamagedFile, UserError, plain_warning
 from competition_utils.runs.config import run_schema
 from competition_utils.runs.parameters import code_hash, read_parameters
 from competition_utils.settings.faults import checked
@@ -35,8 +36,10 @@ from competition_utils.storage import (
     hash_json,
     read_json,
     read_parquet,
+    read_sealed_json,
     write_json,
     write_parquet,
+    write_sealed_json,
 )
 from competition_utils.synthetic.folder import data_folder as folder_of
 
@@ -90,7 +93,7 @@ class Stage:
                 f"{self.name}: expected {paths.shown(earlier)}, which stage {of} writes, found none.\n"
                 f"Run stage {of} first: notebooks/{paths.notebook_name(of)}, or the run with --resume."
             )
-        self._inputs["run"][f"{of}/{name}"] = _hash_of(earlier)
+        self._inputs["run"][f"{of}/{name}"] = hash_of(earlier)
         return earlier
 
     def read(self, name: str, of: str) -> pd.DataFrame:
@@ -105,7 +108,7 @@ class Stage:
         """Note a file or folder outside the run as an input, whether it is there or not; gives its full path
         (a relative one is meant from the project's root)."""
         full = paths.in_project(path)
-        self._inputs["files"][paths.shown(full)] = _hash_of(full)
+        self._inputs["files"][paths.shown(full)] = hash_of(full)
         return full
 
     def data_folder(self, data_dir: str) -> Path:
@@ -151,7 +154,7 @@ class Stage:
             "seconds": seconds,
             "versions": versions(),
         }
-        write_json(self.manifest_path, {**manifest, "sha256": hash_json(manifest)})
+        write_sealed_json(self.manifest_path, manifest)
         print(f"{self.name}: {len(outputs)} files in {paths.shown(self.folder)}, {seconds:.1f} s")
 
 
@@ -162,6 +165,7 @@ def open_stage(name: str, run_dir: Path | str, settings: Mapping[str, Any]) -> S
     A finished stage that is opened again is no longer done. What another opening left is cleared away, unless
     it was killed and settings, notebook and earlier stages are the same, so that checkpoints can be used.
     """
+    warnings.formatwarning = plain_warning
     source, run = paths.notebook_path(name), paths.in_project(run_dir)
     stage = Stage(name, run, *stage_settings(name, settings), code_hash(source))
     earlier = paths.STAGES[: paths.STAGES.index(name)]
@@ -203,24 +207,23 @@ def why_not_done(name: str, run: Path, values: Mapping[str, Any]) -> str | None:
     if manifest["source_hash"] != code_hash(paths.notebook_path(name)):
         return "its notebook changed"
     for key, found in manifest["inputs"]["run"].items():
-        if _hash_of(run / key) != found:
+        if hash_of(run / key) != found:
             return f"its input {key} changed"
     for key, found in manifest["inputs"]["files"].items():
-        if _hash_of(paths.in_project(key)) != found:
+        if hash_of(paths.in_project(key)) != found:
             return f"its input {key} changed"
     for key, found in manifest["outputs"].items():
-        if _hash_of(run / name / key) != found:
+        if hash_of(run / name / key) != found:
             return f"its output {key} changed"
     return None
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
     """A stage's manifest; None where it is not what `Stage.finish` wrote."""
-    manifest = _content(path)
-    if not isinstance(manifest, dict):
+    try:
+        return read_sealed_json(path)
+    except (DamagedFile, OSError):
         return None
-    found = manifest.pop("sha256", None)
-    return manifest if found == hash_json(manifest) else None
 
 
 def _content(path: Path) -> Any:
@@ -254,7 +257,7 @@ def _files_in(folder: Path) -> list[str]:
     return sorted(name for name in visible if name != "manifest.json")
 
 
-def _hash_of(path: Path) -> str:
+def hash_of(path: Path) -> str:
     """sha256 of a file, or of all visible files below a folder with their names; "absent" for nothing."""
     if path.is_file():
         return hash_file(path)

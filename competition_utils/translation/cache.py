@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from competition_utils.errors import UserError
@@ -24,13 +25,18 @@ class TranslationCache:
     def __init__(self, path: Path | str):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with self._damage_named():
             self._connection = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS translations (key BLOB PRIMARY KEY, text TEXT) WITHOUT ROWID"
             )
+
+    @contextmanager
+    def _damage_named(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.DatabaseError as error:
             raise UserError(
                 f"translation cache: expected {self.path} to be its own SQLite file, found: {error}. Move it away."
@@ -44,14 +50,15 @@ class TranslationCache:
         for start in range(0, len(wanted), KEYS_A_QUERY):
             part = wanted[start : start + KEYS_A_QUERY]
             marks = ",".join("?" * len(part))
-            rows = self._connection.execute(f"SELECT key, text FROM translations WHERE key IN ({marks})", part)
-            found.update((keys[key], text) for key, text in rows)
+            with self._damage_named():
+                rows = self._connection.execute(f"SELECT key, text FROM translations WHERE key IN ({marks})", part)
+                found.update((keys[key], text) for key, text in rows)
         return found
 
     def put(self, translations: dict[str, str], scope: str) -> None:
         """Store translations; they are on disk when this returns."""
         rows = [(_key(text, scope), translated) for text, translated in translations.items()]
-        with self._connection:
+        with self._damage_named(), self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany("INSERT OR REPLACE INTO translations VALUES (?, ?)", rows)
 

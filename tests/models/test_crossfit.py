@@ -59,6 +59,18 @@ def test_a_finished_fold_is_not_fitted_again(tables, tmp_path, way):
     assert again.fits == []
 
 
+@pytest.mark.parametrize("name", ["fold.json", "fit.json", "model.json", "weights.npz", "scores.parquet"])
+def test_a_fold_with_a_file_that_is_not_as_it_was_is_fitted_again(tables, tmp_path, name):
+    before = fit_folds(tables, tmp_path, [0]).scores
+    path = tmp_path / "models" / "fold0" / name
+    content = bytearray(path.read_bytes())
+    content[len(content) * 2 // 3] ^= 1
+    path.write_bytes(content)
+    again = CountingModel()
+    pd.testing.assert_frame_equal(fit_folds(tables, tmp_path, [0], again).scores, before)
+    assert len(again.fits) == 1
+
+
 def test_a_fold_whose_parts_were_edited_is_fitted_again_and_the_saved_model_knows_the_edits(tables, tmp_path):
     before = fit_folds(tables, tmp_path, [0]).scores
     edited = CountingModel()

@@ -6,7 +6,9 @@ goes on behind them, and several processes put their shards into the same folder
 
 from __future__ import annotations
 
-import os
+import hashlib
+import io
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -84,16 +86,27 @@ class ScoreCache:
     def add(self, keys: np.ndarray, scores: np.ndarray) -> None:
         entries = np.empty(len(keys), dtype=ENTRY)
         entries["key"], entries["score"] = keys, scores
-        with atomic_write(self.folder / f"{time.time_ns()}-{os.getpid()}.npy") as beside, beside.open("wb") as stream:
-            np.save(stream, entries, allow_pickle=False)
+        part = io.BytesIO()
+        np.save(part, entries, allow_pickle=False)
+        with atomic_write(self.folder / f"{hashlib.sha256(part.getbuffer()).hexdigest()}.npy") as beside:
+            beside.write_bytes(part.getbuffer())
 
     def _read_new_parts(self) -> None:
         new = {path.name for path in self.folder.glob("*.npy") if not path.name.startswith(".")} - self._parts
         if new:
-            loaded = [np.load(self.folder / name, allow_pickle=False) for name in sorted(new)]
-            entries = np.concatenate([self._entries, *loaded])
+            entries = np.concatenate([self._entries, *(self._read_part(self.folder / name) for name in sorted(new))])
             self._entries = entries[first_of_each(entries["key"])]
             self._parts |= new
+
+    @staticmethod
+    def _read_part(path: Path) -> np.ndarray:
+        """The entries of a part; none where its bytes do not have the hash in its name: they are scored again."""
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() == path.stem:
+            return np.load(io.BytesIO(content), allow_pickle=False)
+        path.unlink(missing_ok=True)
+        print(f"{path}: a damaged part of the score cache, removed; its pairs are scored again", file=sys.stderr)
+        return np.empty(0, dtype=ENTRY)
 
 
 def score_cached(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from competition_utils.errors import DamagedFile
-from competition_utils.storage import hash_json, read_json, write_json
+from competition_utils.storage import hash_json, read_sealed_json, write_sealed_json
 
 
 def cached_trial(facts: dict[str, Any], find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -18,14 +18,14 @@ def cached_trial(facts: dict[str, Any], find: Callable[[], dict[str, Any]]) -> d
     key = hash_json(facts)
     if key not in known:
         known[key] = find()
-        write_json(notes, known)
+        write_sealed_json(notes, known)
     return known[key]
 
 
 def _read_notes(notes: Path) -> dict[str, Any]:
     """Empty where there is no file, or a damaged one: what it held is found again."""
     try:
-        return read_json(notes)
+        return read_sealed_json(notes)
     except (DamagedFile, FileNotFoundError):
         return {}
 

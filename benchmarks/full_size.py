@@ -1,0 +1,129 @@
+"""The whole pipeline at full size, with the linear model and a two-layer encoder: time and memory of every stage.
+
+    python benchmarks/full_size.py [--rows 300000 340000] [--score-rows 165000] [--models linear encoder] [--json FILE]
+
+Rows are generated (`synthetic/`): `--rows` of train for QC and QI, `--score-rows` of test shared by both. The encoder
+has MiniLM's tokenizer and random weights, so its scores mean nothing. Memory is resident memory of the runner and its
+kernel together, read every half second. Aim: 16 GB and 45 minutes on 2 cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from competition_utils.models.pretrained import resolve
+from competition_utils.paths import ROOT_VARIABLE, STAGES
+from competition_utils.storage import read_json, write_json
+from competition_utils.synthetic.competition import make_sample
+from competition_utils.tasks import QC, QI
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+EVERY_SECONDS = 0.5
+
+
+def make_data(folder: Path, rows: tuple[int, int], score_rows: int) -> None:
+    """The official files: as many rows as the larger task has, then those of the smaller one cut."""
+    make_sample(folder, rows=max(rows), dev_rows=2000, test_rows=score_rows // 2)
+    for task, wanted in zip((QC, QI), rows, strict=True):
+        path = folder / task.file_name("train")
+        lines = path.read_text(encoding="utf-8").split("\n")[:wanted]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def make_encoder(folder: Path) -> Path:
+    """A two-layer BERT of random weights with MiniLM's tokenizer."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    tokenizer = AutoTokenizer.from_pretrained(resolve("minilm"))
+    torch.manual_seed(0)
+    size = {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=128, num_labels=1, **size)
+    BertForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+class Memory(threading.Thread):
+    """Peak resident memory of all processes of a project, by the stage that is under way."""
+
+    def __init__(self, project: Path, run: Path):
+        super().__init__(daemon=True)
+        self._mark, self._run = f"{ROOT_VARIABLE}={project}".encode(), run
+        self._ended = threading.Event()
+        self.peaks: dict[str, float] = {}
+
+    def run(self) -> None:
+        while not self._ended.wait(EVERY_SECONDS):
+            stage = next((name for name in reversed(STAGES) if (self._run / name).is_dir()), STAGES[0])
+            self.peaks[stage] = max(self.peaks.get(stage, 0.0), self._resident_mib())
+
+    def end(self) -> dict[str, float]:
+        self._ended.set()
+        self.join()
+        return self.peaks
+
+    def _resident_mib(self) -> float:
+        pages = 0
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if self._mark in (process / "environ").read_bytes().split(b"\0"):
+                    pages += int((process / "statm").read_text().split()[1])
+            except OSError:  # it ended meanwhile
+                continue
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def run_model(project: Path, model: str, encoder: Path) -> pd.DataFrame:
+    """One run: `model, stage, seconds, peak_mib`."""
+    settings = {"data_dir": project / "data", "model": model, "encoder.model_name_or_path": encoder}
+    settings |= {"encoder.num_train_epochs": 1, "encoder.max_length": 48}
+    parameters = [part for key, value in settings.items() for part in ("-p", f"{key}={value}")]
+    command = [sys.executable, "-m", "competition_utils", "run", "sample", "--name", model, *parameters]
+    memory = Memory(project, project / "papermill_runs" / model)
+    memory.start()
+    environment = {**os.environ, ROOT_VARIABLE: str(project), "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, env=environment)
+    peaks = memory.end()
+    if done.returncode:
+        raise SystemExit(f"the run of {model} ended with status {done.returncode}")
+    seconds = read_json(project / "papermill_runs" / model / "metrics.json")["seconds"]
+    rows = [(model, stage, seconds[stage], round(peaks.get(stage, 0.0))) for stage in STAGES]
+    return pd.DataFrame(rows, columns=["model", "stage", "seconds", "peak_mib"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=[300_000, 340_000], help="train of QC and QI, or of each"
+    )
+    parser.add_argument("--score-rows", type=int, default=165_000, help="test rows of both tasks together")
+    parser.add_argument("--models", nargs="+", default=["linear", "encoder"], choices=["linear", "encoder"])
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        for name in ("notebooks", "configs"):
+            (project / name).symlink_to(REPOSITORY / name)
+        started = time.monotonic()
+        make_data(project / "data", (args.rows[0], args.rows[-1]), args.score_rows)
+        print(f"data made in {time.monotonic() - started:.0f} s", flush=True)
+        encoder = make_encoder(project / "encoder")
+        table = pd.concat([run_model(project, model, encoder) for model in args.models], ignore_index=True)
+    print(table.to_string(index=False))
+    print(table.groupby("model").agg(seconds=("seconds", "sum"), peak_mib=("peak_mib", "max")).to_string())
+    if args.json:
+        write_json(args.json, {"rows": args.rows, "score_rows": args.score_rows, "stages": table.to_dict("records")})
+
+
+if __name__ == "__main__":
+    main()
