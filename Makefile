@@ -2,7 +2,7 @@
 # make test   all tests          make lint   ruff          make lab   JupyterLab on the notebooks
 # make soak   tests over generated input with thirty times the examples, those that take minutes, and kills at random
 #             moments of everything; writes docs/RELIABILITY.md
-# make gpu-check   on a CUDA machine: its tests and benchmarks, figures into gpu_check.json
+# make gpu-check   on a CUDA machine: its tests and benchmarks, figures into gpu_check.json; goes on where it ended
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 

@@ -1,13 +1,20 @@
 """Decoders with random weights and a tokenizer made on the spot: nothing is downloaded.
 
-Tiny ones prove every path on a CPU; those with the shapes of real models have their speed and memory.
+Tiny ones prove every path on a CPU; those with the shapes of real models have their speed and memory. As a script it
+writes one with an adapter, as the GPU benchmarks need it, and leaves nothing on the card:
+
+    python benchmarks/random_models.py gemma3-12b FOLDER cuda
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from parts import give
 
 from competition_utils.data.languages import LANGUAGES
 from competition_utils.errors import UserError
@@ -129,3 +136,79 @@ def build_random_model(
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return Path(folder)
+
+
+BASE, FITTED = "base", "fitted"  # the folders of a benchmark's model, and of the same with an adapter
+VOCABULARY = 16_000  # of its tokenizer; gives prompts about as long as the real ones
+
+
+@cache
+def count_of_parameters(shape: str) -> int:
+    """Parameters of a model of one of `SHAPES`."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(model_config(shape, VOCABULARY))
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def gib_of(shape: str, *, four_bit: bool) -> float:
+    """Memory of the weights: embedding and output layer stay in 16 bits, the rest in 16 or in 4 and its scales."""
+    hidden, vocabulary = SHAPES[shape][0], SHAPES[shape][6] or VOCABULARY
+    tables = hidden * vocabulary * (2 if shape.startswith("qwen2") else 1)
+    return (tables * 2 + (count_of_parameters(shape) - tables) * (0.53 if four_bit else 2)) / 2**30
+
+
+def write_benchmark_model(folder: Path, shape: str, device: str) -> None:
+    """`base` and `fitted` in `folder`; both matrices of the adapter are random, so that it changes scores."""
+    from scoring import pairs
+
+    from competition_utils.models.decoder.load import save_label_rows
+    from competition_utils.models.decoder.model import ADAPTER, CARD, FACTS, TOKENIZER, DecoderModel
+    from competition_utils.storage import write_json, write_text
+
+    table, place = pairs(20_000), _place(shape, device)
+    texts, dtype = [*table["query"], *table["target"]], "bfloat16" if device == "cuda" else "float32"
+    base = build_random_model(folder / BASE, shape, texts, vocabulary=VOCABULARY, dtype=dtype, device=place)
+    fitter = DecoderModel({"model_name_or_path": str(base), "backend": "transformers", "device": "cpu"})
+    network = fitter.add_adapter(_without_weights(base))
+    _draw_trained(network)
+    network.save_pretrained(folder / FITTED / ADAPTER)
+    save_label_rows(network, folder / FITTED / ADAPTER)
+    fitter.load_tokenizer().save_pretrained(folder / FITTED / TOKENIZER)
+    write_json(folder / FITTED / FACTS, {"merged": False, "base": str(base)})
+    write_text(folder / FITTED / CARD, "Random weights, for a benchmark.\n")
+    fitter.save_settings(folder / FITTED)
+
+
+def _without_weights(base: Path) -> Any:
+    """The model on the meta device: a second copy of the weights may fit nowhere."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base)).requires_grad_(False)
+
+
+def _draw_trained(network: Any) -> None:
+    """Random numbers for what is trained, in place of what lies on the meta device."""
+    import torch
+
+    for module in network.modules():
+        for name, one in module.named_parameters(recurse=False):
+            if one.requires_grad or name == "label_rows":
+                module.register_parameter(name, torch.nn.Parameter(0.02 * torch.randn(one.shape)))
+
+
+def _place(shape: str, device: str) -> str:
+    """Where the weights are drawn: on the card where they fit, which is quicker, else on the host."""
+    import torch
+
+    free = torch.cuda.mem_get_info()[0] / 2**30 if device == "cuda" else 0.0
+    return "cuda" if free > 1.2 * gib_of(shape, four_bit=False) else "cpu"
+
+
+if __name__ == "__main__":
+    write_benchmark_model(Path(sys.argv[2]), sys.argv[1], sys.argv[3])
+    give({})

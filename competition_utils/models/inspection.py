@@ -89,3 +89,21 @@ def _default(field: Any) -> Any:
 
 def _shown(value: Any) -> str:
     return str(value.value if isinstance(value, Enum) else value)
+
+
+def tokenizer_table(tokenizer: Any) -> Any:
+    """Class, vocabulary, special tokens and padding of a transformers tokenizer as a table; anything else as it is.
+
+    Its own repr lists all added tokens, of which Gemma's has thousands.
+    """
+    special = getattr(tokenizer, "special_tokens_map", None)
+    if special is None:
+        return tokenizer
+    facts = {
+        "class": type(tokenizer).__name__,
+        "vocabulary": f"{len(tokenizer):,} tokens",
+        "special tokens": ", ".join(f"{name.removesuffix('_token')} {token}" for name, token in special.items()),
+        "padding side": tokenizer.padding_side,
+        "chat template": "yes" if tokenizer.chat_template else "none",
+    }
+    return pd.Series(facts, name="tokenizer").to_frame()

@@ -129,6 +129,6 @@ def _import(edit: Mapping[str, Any], name: str) -> Any:
         raise UserError(
             f"{name}: expected a function of a module, found {attribute} of a notebook, which cannot travel to the "
             "processes that train. Put it into a file that Python can import, or train in this process "
-            "(`num_processes: 1`)."
+            "(`num_processes: 1`, `backend: transformers`)."
         )
     return found

@@ -17,7 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from competition_utils import errors, paths
-from competition_utils.storage import hash_file, read_sealed_json, write_sealed_json
+from competition_utils.storage import hash_file, read_json, read_sealed_json, write_json, write_sealed_json
 
 START_SECONDS = 600  # a kernel starts in seconds, on a starved machine in minutes
 EXECUTED = ".executed.json"
@@ -133,7 +133,18 @@ def execute(stage: str, run: Path, parameters: Mapping[str, Any], expected: floa
     finally:
         echo.close()
         if growing.is_file():
+            _drop_blank_streams(growing)
             growing.replace(executed)
+
+
+def _drop_blank_streams(notebook: Path) -> None:
+    """A progress bar that clears itself leaves nothing but blanks, which a page shows as an empty red line."""
+    content = read_json(notebook)
+    for cell in content["cells"]:
+        cell["outputs"] = [each for each in cell.get("outputs", []) if "".join(each.get("text", "x")).strip()]
+        if cell["cell_type"] != "code":
+            del cell["outputs"]
+    write_json(notebook, content)
 
 
 def note_executed(run: Path, stage: str, seconds: float) -> None:

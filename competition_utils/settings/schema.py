@@ -134,7 +134,7 @@ class DecoderSettings(TrainingSettings):
     model_name_or_path: Text = Field("google/gemma-3-12b-it", description="a Hub name or a folder")
     objective: Literal["label_token", "head"] = Field("label_token", description="head: label rows are trained too")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where there is a card")
-    backend: Literal["auto", "unsloth", "transformers"] = Field("auto", description="auto: Unsloth on CUDA")
+    backend: Literal["auto", "unsloth", "transformers"] = Field("auto", description="for a fit; auto: Unsloth on CUDA")
     load_in_4bit: Auto | bool = Field("auto", description="nf4 base weights; auto: on CUDA")
     num_processes: Whole = Field(1, description="more: accelerate launch, one a GPU")
     parallel: Literal["ddp", "fsdp"] = Field("ddp", description="fsdp where one GPU does not hold the model")

@@ -78,7 +78,7 @@ def test_what_comes_in_pieces_and_in_turn_is_one_output_a_stream(kept):
 
 
 def test_a_bar_that_clears_itself_leaves_no_sign(kept):
-    assert kept["a bar that goes"]["stderr"].strip() == ""
+    assert kept["a bar that goes"] == {}
 
 
 def test_a_bar_of_tqdm_that_stays_is_one_line_and_full(kept):
@@ -97,7 +97,7 @@ def test_of_every_line_the_last_state_stays_and_nothing_else_changes_when_it_is_
     drawn = texts(seed=0, count=60)
     last_states = ["\n".join(states[-1] for states in lines) for lines in drawn]
     printed = ["\n".join("\r".join(states) for states in lines) for lines in drawn]
-    once = [streams["stdout"] for streams in streams_after(shared_project, *map(cell_printing, printed))]
-    again = [streams["stdout"] for streams in streams_after(shared_project, *map(cell_printing, once))]
-    assert once == last_states
+    once = [streams.get("stdout", "") for streams in streams_after(shared_project, *map(cell_printing, printed))]
+    again = [streams.get("stdout", "") for streams in streams_after(shared_project, *map(cell_printing, once))]
+    assert once == [text if text.strip() else "" for text in last_states]  # a stream of blanks goes whole
     assert again == once

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -14,13 +17,14 @@ OPTIONAL_PACKAGES = ("unsloth", "bitsandbytes", "flash_attn")
 @dataclass(frozen=True)
 class Machine:
     """What matters of the machine: `capability` is CUDA's compute capability, `memory_gib` that of the first
-    GPU."""
+    GPU; `unusable_gpu` names a card that the driver sees and torch does not."""
 
     gpus: int = 0
     gpu_name: str = ""
     capability: tuple[int, int] = (0, 0)
     memory_gib: float = 0.0
     packages: frozenset[str] = frozenset()
+    unusable_gpu: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,11 @@ class DeviceChoice:
     backend: str
     why: tuple[str, ...]
 
+    @property
+    def merges_adapter(self) -> bool:
+        """Whether scoring merges the adapter into the weights: in 16 bits on a GPU, where that is most worth."""
+        return self.device == "cuda" and not self.load_in_4bit
+
     def __str__(self) -> str:
         return "; ".join(self.why)
 
@@ -45,7 +54,7 @@ def look_at_machine() -> Machine:
 
     packages = frozenset(name for name in OPTIONAL_PACKAGES if find_spec(name))
     if not torch.cuda.is_available():
-        return Machine(packages=packages)
+        return Machine(packages=packages, unusable_gpu=_gpu_of_the_driver())
     facts = torch.cuda.get_device_properties(0)
     return Machine(
         torch.cuda.device_count(),
@@ -54,6 +63,18 @@ def look_at_machine() -> Machine:
         facts.total_memory / 2**30,
         packages,
     )
+
+
+def _gpu_of_the_driver() -> str:
+    """The first card that nvidia-smi names, "" where there is none or the user hides them from torch."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
+    if hidden or shutil.which("nvidia-smi") is None:
+        return ""
+    try:
+        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip().splitlines()[0] if done.returncode == 0 and done.stdout.strip() else ""
 
 
 def choose_device(
@@ -87,6 +108,14 @@ def wants_unsloth(machine: Machine, device: str, backend: str) -> bool:
 
 
 def _choose_place(machine: Machine, wish: str) -> tuple[str, str]:
+    if wish != "cpu" and machine.unusable_gpu:
+        import torch
+
+        raise UserError(
+            f"device: expected that torch can use {machine.unusable_gpu}, found that torch {torch.__version__}, built "
+            f"for CUDA {torch.version.cuda or 'none'}, sees no GPU: most often the driver is too old for it. Update "
+            "the driver, install a torch for the driver's CUDA, or set `device: cpu`."
+        )
     if wish == "cuda" and not machine.gpus:
         raise UserError("device: expected a CUDA GPU, found none. Set `device: auto`, or use a machine with one.")
     if wish == "cpu" or not machine.gpus:
@@ -111,7 +140,12 @@ def _choose_backend(machine: Machine, device: str, wish: str) -> tuple[str, str]
 def _choose_dtype(machine: Machine, device: str, wish: str, family: str) -> tuple[str, str]:
     no_bf16 = device == "cuda" and machine.capability < (8, 0)
     if family.startswith("gemma3") and (wish == "float16" or (wish == AUTO and no_bf16)):
-        return "float32", "float32, since Gemma 3 overflows float16 and the card has no bfloat16"
+        return "float32", (
+            "float32, since Gemma 3 overflows float16 and the card has no bfloat16; there Qwen 2.5, which runs in "
+            "float16, or a smaller Gemma 3 is several times faster"
+            if no_bf16
+            else "float32, since Gemma 3 overflows float16"
+        )
     if wish != AUTO:
         return wish, f"{wish}, as asked"
     if device == "cpu":

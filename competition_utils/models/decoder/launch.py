@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 
 import competition_utils
-from competition_utils import distributed
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport
 from competition_utils.models.parts import refuse_to_send
@@ -61,13 +60,12 @@ def fit_in_children(
 
 def score_in_children(folder: Path, pairs: pd.DataFrame, settings: DecoderSettings) -> np.ndarray:
     """Score with the model in `folder` under `settings`, which may differ from those it was saved with; float32 [n]
-    in the order of `pairs`. A process of another launch starts one child for itself."""
-    if distributed.is_launched():
-        settings = settings.model_copy(update={"num_processes": 1})
+    in the order of `pairs`. Always through transformers, which alone shares the beginning of the prompts."""
     with tempfile.TemporaryDirectory(prefix="scoring-") as place:
         here = Path(place)
         write_parquet(here / "pairs.parquet", pairs)
-        job = {"do": "score", "folder": str(Path(folder).resolve()), "settings": settings.model_dump()}
+        plain = settings.model_dump() | {"backend": "transformers"}
+        job = {"do": "score", "folder": str(Path(folder).resolve()), "settings": plain}
         _run(job, here, settings)
         return np.load(here / "scores.npy", allow_pickle=False)
 

@@ -115,8 +115,7 @@ def count_parameters(name: str) -> int:
 
 
 def size_warning(name: str) -> str | None:
-    """A sentence where the model is over the competition's 15 billion parameters, which it warns about
-    too."""
+    """A sentence where the model is over the competition's 15 billion parameters; warns about it, too."""
     count = count_parameters(name)
     if count <= PARAMETER_LIMIT:
         return None
@@ -148,9 +147,15 @@ def load_base(name: str, choice: DeviceChoice, quantization: Any = AUTO, *, shar
     `quantization` is a `BitsAndBytesConfig`, None, or "auto": as `choice` says. Unsloth makes its own.
     """
     quantization = quantization_config(choice, sharded=sharded) if quantization == AUTO else quantization
-    if choice.backend == "unsloth":
-        return _load_unsloth(name, choice)
-    return _load_plain(name, choice, quantization, sharded)
+    own = choice.backend == "unsloth"
+    model = _load_unsloth(name, choice) if own else _load_plain(name, choice, quantization, sharded)
+    in_4bit = any(type(module).__name__ == "Linear4bit" for module in model.modules())
+    if choice.load_in_4bit and getattr(quantization, "load_in_4bit", True) and not in_4bit:
+        raise UserError(  # Unsloth loads 16 bits where bitsandbytes fails, and does not stop
+            f"load_in_4bit: expected layers in 4 bits in {name}, found none. Mend the installation of bitsandbytes, "
+            "which may lack its library for this CUDA (`python -m bitsandbytes`), or set `load_in_4bit: false`."
+        )
+    return model
 
 
 def _load_unsloth(name: str, choice: DeviceChoice) -> Any:
@@ -167,6 +172,7 @@ def _load_unsloth(name: str, choice: DeviceChoice) -> Any:
         dtype=getattr(torch, choice.dtype),
         device_map={"": local_rank()},  # accelerate refuses a bare "cuda" here
         use_exact_model_name=True,
+        offload_embedding=False,  # scoring and the trial step put their tensors where the label rows are
         local_files_only=Path(source).is_dir(),
         **text_only,
     )
@@ -183,9 +189,8 @@ def _load_plain(name: str, choice: DeviceChoice, quantization: Any, sharded: boo
     import torch
     from transformers import AutoModelForCausalLM, Gemma3ForCausalLM
 
-    config, options = find_config(name), {}
-    if quantization is not None:
-        options["quantization_config"] = quantization
+    config = find_config(name)
+    options = {} if quantization is None else {"quantization_config": quantization}
     if not sharded:
         options["device_map"] = {"": local_rank() if choice.device == "cuda" else "cpu"}
     loader = AutoModelForCausalLM
@@ -241,8 +246,7 @@ def add_adapter(model: Any, config: Any, choice: DeviceChoice, *, seed: int) -> 
 
 
 def free_memory() -> None:
-    """Give GPU memory back that no living model holds; trainers refer to themselves, so collection must
-    run."""
+    """Give GPU memory back that no living model holds; trainers refer to themselves, hence the collection."""
     import torch
 
     gc.collect()
@@ -300,8 +304,7 @@ def set_checkpointing(model: Any, wanted: bool) -> None:
 
 
 def save_label_rows(model: Any, folder: Path, gathered: dict[str, Any] | None = None) -> None:
-    """Write the label rows beside an adapter; `gathered` is the state of a sharded model, whose own rows are
-    parts."""
+    """Write the label rows beside an adapter; `gathered` is the state of a sharded model, whose own are parts."""
     from safetensors.torch import save_file
 
     whole = [value for name, value in (gathered or {}).items() if name.endswith("label_rows")]

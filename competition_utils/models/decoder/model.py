@@ -1,13 +1,12 @@
 """Gemma 3, Qwen 2.5 and their like as relevance models: a LoRA adapter and two label words.
 
-On CUDA through Unsloth, elsewhere through transformers and PEFT; in 4 bits or 16; in this process or, where
-there are to be several, in children (launch.py).
+On CUDA fitted through Unsloth, elsewhere through transformers and PEFT; in 4 bits or 16; in this process or, where
+there are to be several and for Unsloth, in children (launch.py). Scored through transformers in this process.
 """
 
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
@@ -22,7 +21,7 @@ from competition_utils import distributed
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.checkpoints import PAIR_COLUMNS, hash_of_rows
-from competition_utils.models.decoder import launch
+from competition_utils.models.decoder import launch, resident
 from competition_utils.models.decoder import load as decoder_load
 from competition_utils.models.decoder.device import DeviceChoice, look_at_machine, wants_unsloth
 from competition_utils.models.decoder.fit import fit_stages, plan_stages
@@ -30,7 +29,7 @@ from competition_utils.models.decoder.load import Decoder
 from competition_utils.models.decoder.loss import pair_loss
 from competition_utils.models.decoder.model_card import best_evaluation, write_card
 from competition_utils.models.decoder.prompts import Prompt, PromptWriter
-from competition_utils.models.decoder.score import score_prompts
+from competition_utils.models.decoder.score import score_decoder
 from competition_utils.models.parts import part
 from competition_utils.models.scoring.engine import TokenBudget, score_unique
 from competition_utils.models.scoring.vllm import VllmScorer
@@ -53,7 +52,6 @@ class DecoderModel(RelevanceModel):
         if missing:
             raise UserError(f"report_to: expected the packages {', '.join(missing)}, found none. Install or drop them.")
         self.folder: Path | None = None
-        self._decoder: Decoder | None = None
         self._vllm: tuple[PromptWriter, VllmScorer] | None = None
         self._budget = TokenBudget(self.settings.score_tokens)
 
@@ -185,16 +183,17 @@ class DecoderModel(RelevanceModel):
         """
         work_dir, start = Path(work_dir), time.monotonic()
         plan_stages(self.settings, train, valid)  # faults first, before anything is loaded
-        self.folder, self._decoder, self._vllm = work_dir / "fitted", None, None
+        self.folder, self._vllm = work_dir / "fitted", None
+        resident.let_go()  # a fit needs the memory
         if self._wants_children():
             return launch.fit_in_children(self.settings, self.edits(), train, valid, work_dir=work_dir, seed=seed)
-        decoder_load.free_memory()
-        self._decoder, report = fit_stages(self, train, valid, work_dir=work_dir, seed=seed)
+        _, report = fit_stages(self, train, valid, work_dir=work_dir, seed=seed)
         report.seconds = time.monotonic() - start
         if distributed.is_first():
             self._write_fitted(train, valid, report)
             if self.settings.hub_model_id:
                 self.push_to_hub(self.settings.hub_model_id)
+        distributed.barrier()  # the others read what the first one wrote
         return report
 
     def score(self, pairs: pd.DataFrame) -> np.ndarray:
@@ -203,29 +202,23 @@ class DecoderModel(RelevanceModel):
             raise UserError("score: expected a fitted decoder, found one without weights. Call fit, or load a folder.")
         if self.settings.score_engine == "vllm":
             return score_unique(pairs[self._read_columns(pairs)], self._score_with_vllm)
-        if self._wants_children():
+        if self._wants_many():
             return launch.score_in_children(self.folder, pairs, self.settings)
         return score_unique(pairs[self._read_columns(pairs)], self._score_here)
 
+    def fitted_decoder(self) -> Decoder:
+        """The fitted model in memory, see `resident`: the next fit, or another model's scoring, may change it."""
+        merged = read_json(self._fitted(FACTS))["merged"]
+        network = resident.fitted_network(self, self._fitted(MERGED if merged else ADAPTER), merged=merged)
+        return Decoder(network, self.tokenizer, self.new_writer(), self.choice)
+
     def _score_here(self, pairs: pd.DataFrame) -> np.ndarray:
-        self._decoder = self._decoder or self._open()
-        # Unsloth's attention takes no keys from elsewhere.
-        plain = self._decoder.choice.backend == "transformers" and not self.settings.sharded
-        return score_prompts(
-            self._decoder.model,
-            self._decoder.writer.write(pairs).ids,
-            pad_id=self._decoder.tokenizer.pad_token_id,
-            budget=self._budget,
-            dtype=self._decoder.choice.dtype,
-            share_prefix=plain and self.settings.share_prefix,
-            share=distributed.share(),
-            in_step=self.settings.sharded,
-        )
+        decoder = self.fitted_decoder()
+        return score_decoder(decoder, decoder.writer.write(pairs).ids, self.settings, self._budget)
 
     def _score_with_vllm(self, pairs: pd.DataFrame) -> np.ndarray:
         if self._vllm is None:
-            self._decoder = None  # vLLM takes the GPU's memory for itself
-            decoder_load.free_memory()
+            resident.let_go()  # vLLM takes the GPU's memory for itself
             writer = self.new_writer()
             merged = read_json(self._fitted(FACTS))["merged"]
             scorer = VllmScorer(
@@ -297,33 +290,21 @@ class DecoderModel(RelevanceModel):
         merged = facts is not None and facts.is_file() and read_json(facts)["merged"]
         return str(self._fitted(MERGED)) if merged else self.settings.model_name_or_path
 
-    def _open(self) -> Decoder:
-        decoder_load.free_memory()  # of a model that was let go just before, as between a fit and its scoring
-        merged = read_json(self._fitted(FACTS))["merged"]
-        decoder = self.open(adapter=not merged)
-        if merged:
-            decoder_load.load_label_rows(decoder.model, self._fitted(MERGED))
-        else:
-            decoder_load.load_adapter(decoder.model, self._fitted(ADAPTER))
-        return decoder
-
     def _wants_children(self) -> bool:
-        """Many processes, or Unsloth where transformers came first: it must be imported before, so start
-        afresh."""
-        if launch.is_child():
-            return False
-        late = "transformers" in sys.modules and "unsloth" not in sys.modules
+        """Whether a fit runs in children: many processes, or Unsloth, which changes what it finds imported."""
         unsloth = wants_unsloth(look_at_machine(), self.settings.device, decoder_load.backend_wish(self.settings))
-        many = self.settings.num_processes > 1 and not distributed.is_launched()
-        return many or (unsloth and late)
+        return self._wants_many() or (unsloth and not launch.is_child())
+
+    def _wants_many(self) -> bool:
+        return self.settings.num_processes > 1 and not distributed.is_launched() and not launch.is_child()
 
     def _write_fitted(self, train: pd.DataFrame, valid: pd.DataFrame, report: FitReport) -> None:
-        words = self._decoder.writer.label_words
+        words = self.new_writer().label_words
         data_hash = hash_of_rows(train, valid)
         (self.folder / ADAPTER).mkdir(parents=True, exist_ok=True)
         for name in decoder_load.ADAPTER_FILES:
             shutil.copy(self.folder.parent / "training" / "done" / name, self.folder / ADAPTER)
-        self._decoder.tokenizer.save_pretrained(self.folder / TOKENIZER)
+        self.tokenizer.save_pretrained(self.folder / TOKENIZER)
         facts = {
             "merged": False,
             "base": self.settings.model_name_or_path,

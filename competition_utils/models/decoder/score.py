@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from competition_utils.distributed import share as own_share
 from competition_utils.models.decoder.device import AUTO
-from competition_utils.models.decoder.load import base_of
+from competition_utils.models.decoder.load import Decoder, base_of
 from competition_utils.models.scoring.engine import Forward, TokenBudget, score_tokenised
 from competition_utils.models.scoring.prompt_batches import TokenisedPrompts, common_start
 from competition_utils.models.scoring.ragged import Ragged
+from competition_utils.settings.schema import DecoderSettings
 
 WORTH_TRYING = 8  # common tokens; a shorter beginning is not worth a second look
 TRIED_ROWS = 64
@@ -30,6 +32,27 @@ def mixed_precision(device: str, dtype: str) -> AbstractContextManager:
     if device != "cuda" or dtype == "float32":
         return nullcontext()
     return torch.autocast("cuda", dtype=getattr(torch, dtype))
+
+
+def score_decoder(
+    decoder: Decoder, prompts: Sequence[Sequence[int]], settings: DecoderSettings, budget: TokenBudget
+) -> np.ndarray:
+    """float32 [n] in 0–1: `score_prompts` as library and settings allow.
+
+    Unsloth's attention takes no keys from elsewhere, and a model in shards scores in step: both compute the common
+    beginning of the prompts with every row. Several processes share the rows out.
+    """
+    plain = decoder.choice.backend == "transformers" and not settings.sharded
+    return score_prompts(
+        decoder.model,
+        prompts,
+        pad_id=decoder.tokenizer.pad_token_id,
+        budget=budget,
+        dtype=decoder.choice.dtype,
+        share_prefix=plain and settings.share_prefix,
+        share=own_share(),
+        in_step=settings.sharded,
+    )
 
 
 def score_prompts(
@@ -52,7 +75,7 @@ def score_prompts(
     import torch
 
     tokens = TokenisedPrompts(Ragged.from_lists(prompts), pad_id, side)
-    device = next(model.parameters()).device
+    device = base_of(model).label_rows.device  # an embedding may lie on the host
     was_training = model.training
     model.eval()
     # Not inference_mode: what Unsloth caches in it could not be used in training afterwards.
@@ -76,7 +99,7 @@ def _with_prefix(
 
     base, start = base_of(model), tokens.tokens.starts[0]
     text_model = getattr(base, base.base_model_prefix)
-    known = shared_prefix.compute_prefix(text_model, tokens.tokens.values[start : start + shared])
+    known = shared_prefix.compute_prefix(text_model, tokens.tokens.values[start : start + shared], device)
     rest, behind = replace(tokens, shared=shared), _forward(model, device, known)
     if wish == AUTO:
         tried = np.argsort(tokens.lengths)[:: len(tokens.lengths) // TRIED_ROWS][:TRIED_ROWS]

@@ -26,7 +26,7 @@ from competition_utils.distributed import add_up, share
 from competition_utils.errors import UserError
 from competition_utils.f1 import best_f1
 from competition_utils.models.decoder.device import AUTO, DeviceChoice
-from competition_utils.models.decoder.load import load_label_rows, save_label_rows, set_checkpointing
+from competition_utils.models.decoder.load import base_of, load_label_rows, save_label_rows, set_checkpointing
 from competition_utils.models.decoder.micro_batch import (
     CPU_MICRO_BATCH,
     HEADROOM,
@@ -195,7 +195,7 @@ def trial_step(network: Any, fit: Fit, collator: Collator, prompt: list[int], lo
     set_checkpointing(network, fit.checkpointing)
     modes = {module: module.training for module in network.modules()}
     batch = collator([{"input_ids": [*prompt, 0], "labels": [0], "weight": 1.0}] * fit.micro_batch)
-    device = next(network.parameters()).device
+    device = base_of(network).label_rows.device  # an embedding may lie on the host
     network.train()
     try:
         with torch.random.fork_rng(enabled=True):  # dropout draws

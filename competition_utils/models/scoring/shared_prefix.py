@@ -36,9 +36,8 @@ class PrefixLayer(DynamicLayer):
         )
 
 
-def compute_prefix(text_model: Any, tokens: np.ndarray) -> Cache:
+def compute_prefix(text_model: Any, tokens: np.ndarray, device: Any) -> Cache:
     """What the text model (without its output layer) keeps of `tokens` [n], as one row for all to share."""
-    device = next(text_model.parameters()).device
     seen = DynamicCache()  # without a configuration: sliding layers too keep every token
     text_model(
         input_ids=torch.from_numpy(tokens[None].astype(np.int64)).to(device), past_key_values=seen, use_cache=True

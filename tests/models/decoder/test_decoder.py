@@ -14,6 +14,7 @@ from competition_utils.f1 import best_f1
 from competition_utils.models.base import load_model, new_model
 from competition_utils.models.decoder import load as decoder_load
 from competition_utils.models.decoder.model import DecoderModel
+from competition_utils.models.decoder.prompts import PromptWriter
 from competition_utils.models.decoder.score import score_prompts
 from competition_utils.models.scoring.engine import TokenBudget
 from competition_utils.models.scoring.prompt_batches import join_prompts
@@ -106,8 +107,8 @@ def test_one_row_alone_scores_as_in_a_batch(fitted, family, objective):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_left_right_and_no_padding_agree(fitted, family):
     decoder = fitted(family, "label_token")
-    decoder.score(toy_pairs(1))
-    loaded, prompts = decoder._decoder, decoder._decoder.writer.write(toy_pairs(24, 3)).ids
+    loaded = decoder.fitted_decoder()
+    prompts = loaded.writer.write(toy_pairs(24, 3)).ids
     pad_id, budget = loaded.tokenizer.pad_token_id, TokenBudget(10**6)
     sides = [
         score_prompts(loaded.model, prompts, pad_id=pad_id, budget=budget, side=side) for side in ("left", "right")
@@ -123,8 +124,8 @@ def test_left_right_and_no_padding_agree(fitted, family):
 def test_a_beginning_computed_once_gives_the_scores_of_whole_prompts(fitted, family):
     """Gemma's tiny window of 16 tokens is shorter than the beginning: every layer must still see what it should."""
     decoder = fitted(family, "head")
-    decoder.score(toy_pairs(1))
-    loaded, prompts = decoder._decoder, decoder._decoder.writer.write(toy_pairs(60, 3)).ids
+    loaded = decoder.fitted_decoder()
+    prompts = loaded.writer.write(toy_pairs(60, 3)).ids
     options = {"pad_id": loaded.tokenizer.pad_token_id, "budget": TokenBudget(600)}
     whole = score_prompts(loaded.model, prompts, **options)
     shared = score_prompts(loaded.model, prompts, **options, share_prefix=True)
@@ -145,10 +146,8 @@ def test_whether_a_common_beginning_pays_is_tried_once_and_told(fitted, tmp_path
 def test_rows_alike_are_computed_once(fitted, monkeypatch):
     decoder, pairs = fitted("qwen2", "head"), toy_pairs(12, 6)
     twice = pd.concat([pairs, pairs.assign(label=1 - pairs["label"])])
-    decoder.score(pairs)
-    written = []
-    write = decoder._decoder.writer.write
-    monkeypatch.setattr(decoder._decoder.writer, "write", lambda rows: written.append(len(rows)) or write(rows))
+    written, write = [], PromptWriter.write
+    monkeypatch.setattr(PromptWriter, "write", lambda writer, rows: written.append(len(rows)) or write(writer, rows))
     scores = decoder.score(twice)
     assert written == [len(pairs.drop(columns="label").drop_duplicates())]
     np.testing.assert_array_equal(scores[:12], scores[12:])

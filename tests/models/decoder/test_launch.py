@@ -46,15 +46,10 @@ def test_a_child_does_not_start_children(monkeypatch, model):
     assert not decoder._wants_children()
 
 
-def test_a_part_of_another_launch_starts_no_processes_but_one_of_its_own(monkeypatch, model):
+def test_a_process_of_another_launch_starts_none_of_its_own(monkeypatch, model):
     decoder = DecoderModel(toy_settings(model, num_processes=2))
     monkeypatch.setenv("WORLD_SIZE", "4")
     assert not decoder._wants_children()
-    jobs = []
-    monkeypatch.setattr(launch, "_run", lambda job, place, settings: jobs.append((job, settings)))
-    with pytest.raises(FileNotFoundError):  # of the scores, which nobody wrote
-        launch.score_in_children(model, toy_pairs(4), decoder.settings)
-    assert jobs[0][0]["settings"]["num_processes"] == jobs[0][1].num_processes == 1
 
 
 def test_children_forget_the_launch_that_their_parent_is_part_of_but_not_its_gpu(monkeypatch, model, tmp_path):
