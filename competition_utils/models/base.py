@@ -209,6 +209,6 @@ def load_model(folder: Path | str, overrides: Mapping[str, Any] | None = None) -
         )
     saved = read_sealed_json(path)
     for name, found in saved["files"].items():
-        if not path.with_name(name).is_file() or hash_file(path.with_name(name)) != found:
-            raise DamagedFile(path.with_name(name), "the file that the fit wrote", "none, or another content", REFIT)
+        if not (path.parent / name).is_file() or hash_file(path.parent / name) != found:
+            raise DamagedFile(path.parent / name, "the file that the fit wrote", "none, or another content", REFIT)
     return _class_of(saved["kind"]).load(Path(folder), overrides)
