@@ -62,6 +62,13 @@ def test_a_figure_that_a_stage_saves_is_seen_in_the_executed_notebook_once(proje
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
 
 
+def test_a_warning_in_a_notebook_is_one_line_without_a_path_of_our_code(project):
+    run_as_finetune(project, "warns_of_a_renamed_setting")
+    outputs = [output for cell in read_notebook(project / EXECUTED) for output in cell.get("outputs", [])]
+    errors = "".join("".join(output["text"]) for output in outputs if output.get("name") == "stderr")
+    assert errors == "warning: encoder: epochs is now num_train_epochs; the old names work in this release only\n"
+
+
 def test_the_kernel_is_the_interpreter_that_runs_us_whatever_python3_means(project, monkeypatch, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("jupyter")
     spec = elsewhere / "kernels" / "python3" / "kernel.json"

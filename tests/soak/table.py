@@ -56,12 +56,17 @@ def fault_tests(repository: Path) -> list[dict[str, Any]]:
         files = [name for name in FAULT_TESTS if (repository / name).is_file()]
         command = [sys.executable, "-m", "pytest", "-q", "-o", "junit_family=xunit1", f"--junitxml={report}", *files]
         subprocess.run(command, cwd=repository, stdout=subprocess.DEVNULL, check=False)
-        tried, failed = Counter(), Counter()
-        for case in ElementTree.parse(report).iter("testcase"):
-            key = (case.get("file"), case.get("name", "").split("[")[0])
-            if case.find("skipped") is None:
-                tried[key] += 1
-                failed[key] += case.find("failure") is not None or case.find("error") is not None
+        return read_report(report)
+
+
+def read_report(report: Path) -> list[dict[str, Any]]:
+    """The cases of a JUnit report by test function."""
+    tried, failed = Counter(), Counter()
+    for case in ElementTree.parse(report).iter("testcase"):
+        key = (case.get("file"), case.get("name", "").split("[")[0])
+        if case.find("skipped") is None:
+            tried[key] += 1
+            failed[key] += case.find("failure") is not None or case.find("error") is not None
     return [
         {
             "fault": name.removeprefix("test_").replace("_", " "),
