@@ -43,10 +43,12 @@ class Figures:
         self.known: dict[str, Any] = read_json(file) if file.is_file() and not again else {}
 
     def has(self, key: str) -> bool:
+        """Whether nothing is left to do: it was measured, or does not fit."""
         return key in self.known and "fault" not in self.known[key]
 
     def get(self, key: str) -> dict[str, Any] | None:
-        return self.known[key] if self.has(key) else None
+        """What was measured; None where there is nothing."""
+        return self.known[key] if self.has(key) and "skipped" not in self.known[key] else None
 
     def add(self, key: str, figures: Any) -> None:
         self.known[key] = figures

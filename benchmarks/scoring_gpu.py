@@ -63,7 +63,7 @@ def measure_shape(session: Session, shape: str, folder: Path, rows: int) -> None
 def table(session: Session, shape: str) -> list[dict[str, Any]]:
     """A row a way that was measured; differences are against ours in 16 bits with whole prompts."""
     found = {way: session.figures.get(f"score/{shape}/{way}") for way in ways(session.device)}
-    found = {way: row for way, row in found.items() if row and "skipped" not in row}
+    found = {way: row for way, row in found.items() if row}
     whole = np.array(found.get("ours, 16-bit", {}).get("first_scores", []))
     rows = []
     for way, figures in found.items():

@@ -160,16 +160,18 @@ def test_again_measures_everything_anew(tmp_path):
     assert len(machine.asked) == 5
 
 
-@pytest.mark.parametrize(("gib", "skipped"), [(14.6, 5), (22.0, 3)])
+@pytest.mark.parametrize(("gib", "skipped"), [(14.6, 8), (8.0, 18)])
 def test_what_does_not_fit_into_the_card_is_skipped_and_said(gib, skipped, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(FIGURES, "gib", gib)
     monkeypatch.setattr(gpu_check.shutil, "disk_usage", lambda _: SimpleNamespace(free=2**40))
     session = Machine().session(tmp_path / "x.json")
-    check(session, "gemma3-12b", "qwen2-7b", wanted=("score",))
+    check(session, "gemma3-12b", "qwen2-14b")
     lines = [line for line in capsys.readouterr().out.splitlines() if "the card has" in line]
     in_file = [key for key, figures in on_disk(session).items() if "skipped" in figures]
-    assert len(lines) == len(in_file) and len(lines) > skipped
-    assert "score/gemma3-12b/ours, 16-bit" in in_file and "score/gemma3-12b/ours, 4-bit" not in in_file
+    assert len(lines) == len(in_file) == skipped
+    assert "score/gemma3-12b/ours, 16-bit" in in_file
+    assert ("score/gemma3-12b/ours, 4-bit" in in_file) == (gib < 9)
+    assert len(finetune_gpu.table(session, "qwen2-14b")) == (0 if gib < 9 else 2)
 
 
 def test_the_verdict_says_met_missed_or_not_measured(tmp_path):

@@ -27,8 +27,9 @@ FITS = {
     "Qwen": ("qwen2", True, {"gradient_checkpointing": True}),
     "Gemma in 4 bits on a T4": ("gemma3", False, {"load_in_4bit": True}),
 }
-# On a T4 Unsloth quantises weights that it has rounded to float16, and a few of a tiny model get another 4-bit value.
-TOLERANCE = dict.fromkeys(FITS, 1e-4) | {"Gemma in 4 bits on a T4": 5e-2}
+# In 4 bits .004 was seen: the weights are equal once dequantised, so it must be the products. On a T4 Unsloth quantises
+# weights that it has rounded to float16: a few of a tiny model get another 4-bit value.
+TOLERANCE = dict.fromkeys(FITS, 1e-4) | {"Gemma in 4 bits": 1e-2, "Gemma in 4 bits on a T4": 5e-2}
 IN_4_BITS = [name for name in FITS if "4 bits" in name]
 IN_32_BITS = [name for name in FITS if "4 bits" not in name]
 
