@@ -39,7 +39,7 @@ def run_notebook(project: Path, training: str) -> Path:
         table = augmented(task, 32, first_id)
         write_parquet(run / "augmentation" / f"{task}_train.parquet", table)
         write_parquet(run / "augmentation" / f"{task}_test.parquet", table.head(4).drop(columns="label"))
-    decoder = DECODER | {"model": str(project / "tiny"), "training": training}
+    decoder = DECODER | {"model_name_or_path": str(project / "tiny"), "training": training}
     execute("finetune", run, {"run_dir": str(run), "model": "decoder", "decoder": decoder})
     return run
 

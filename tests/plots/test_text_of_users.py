@@ -59,7 +59,7 @@ def test_augmentation():
 
 
 def test_training():
-    table = pd.DataFrame({"task": "QC", "language": TRAPS, "model": 0.8, "yardstick": 0.7})
+    table = pd.DataFrame({"task": "QC", "language": TRAPS, "model": 0.8, "baseline": 0.7})
     assert set(TRAPS) <= texts_of(training.auc_by_language(table))
 
 

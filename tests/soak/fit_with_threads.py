@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import torch
-from soak.parts import NETWORKS, PARTS, import_networks, prepare_inputs
+from soak.work import NETWORKS, PARTS, import_networks, prepare_inputs
 from threadpoolctl import threadpool_limits
 
 FITS = ("fit of linear", *NETWORKS)

@@ -25,8 +25,8 @@ from pathlib import Path
 
 import pandas as pd
 from small_run import contents, make_small_project
-from soak.parts import NETWORKS, PARTS, import_networks, prepare_inputs
 from soak.table import fault_tests, write_table
+from soak.work import NETWORKS, PARTS, import_networks, prepare_inputs
 
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -104,7 +104,7 @@ class Command:
 def try_part(
     name: str, number: signal.Signals, inputs: Path, folder: Path, moments: int, draw: random.Random
 ) -> Result:
-    """Kill a part of `soak.parts` at random moments and do it again."""
+    """Kill a part of `soak.work` at random moments and do it again."""
     work = PARTS[name]
     started = time.monotonic()
     assert Fork(work, inputs, folder / "whole").wait()[0] == 0, f"{name} fails without a kill"

@@ -281,7 +281,9 @@ def test_an_unknown_family_is_refused_with_those_there_are():
         Seq2SeqTranslator("m", "babel")
 
 
-@pytest.mark.parametrize(("kind", "message"), [("nllb", "translator: expected"), ("instruct", "expected a Hub name")])
+@pytest.mark.parametrize(
+    ("kind", "message"), [("nllb", "translator: expected"), ("instruct", "a Hub name or a folder")]
+)
 def test_a_model_that_is_not_there_is_reported_in_one_message(kind, message, tmp_path):
     with pytest.raises(UserError, match=message):
         open_translator(f"{kind}:{tmp_path / 'no-such-model'}", ".").translate(["red"], "en", "de")
