@@ -18,7 +18,7 @@ test: $(INSTALLED)
 
 soak: $(INSTALLED)
 	FUZZ=30 OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 -m "soak or fuzz" --timeout 3000
-	PYTHONPATH=.:tests:benchmarks OMP_NUM_THREADS=1 $(PYTHON) tests/soak/kills.py --table docs/RELIABILITY.md
+	PYTHONPATH=.:tests:benchmarks OMP_NUM_THREADS=1 $(PYTHON) tests/soak/kills.py --jobs 2 --table docs/RELIABILITY.md
 
 lint: $(INSTALLED)
 	.venv/bin/ruff check .
