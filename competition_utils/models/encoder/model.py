@@ -41,6 +41,7 @@ from competition_utils.models.parts import part
 from competition_utils.models.pretrained import PRETRAINED, resolve
 from competition_utils.models.scoring.batching import TokenisedPairs, tokenise_pairs
 from competition_utils.models.scoring.engine import TokenBudget, score_tokenised, score_unique
+from competition_utils.models.training import limit_micro_batch
 from competition_utils.settings.schema import EncoderSettings, Section
 from competition_utils.storage import hash_json
 
@@ -80,8 +81,9 @@ class EncoderModel(RelevanceModel):
         forget_other_fits(Path(work_dir), key, TRIES)
         rows, held = self.training_rows(train), self.training_rows(valid)
 
-        def new_trainer(folder: Path, seed: int, rate: float) -> EncoderTrainer:
+        def new_trainer(folder: Path, seed: int, rate: float, at_most: int | None) -> EncoderTrainer:
             arguments = self.training_arguments(folder, seed)
+            limit_micro_batch(arguments, at_most)
             arguments.learning_rate *= rate
             network = self.add_adapter(self.load_base_model(seed), seed)
             return self.make_trainer(network, rows, held, arguments)
