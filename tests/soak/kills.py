@@ -40,7 +40,7 @@ KERNEL_SECONDS = 30  # a kernel notices within a second that its runner is gone;
 
 @dataclass
 class Result:
-    """The trials of one part with one signal. `missed`: the work had ended before the signal came."""
+    """The trials of one part with one signal, `missed` ones, where the work had ended before the signal, besides."""
 
     part: str
     signal: str
@@ -50,6 +50,10 @@ class Result:
     leftovers: int = 0
     orphans: int = 0
     seen: list[str] = field(default_factory=list)
+
+    def wants(self, moments: int) -> bool:
+        """Whether fewer signals than `moments` have reached the work, and it does not end before most of them."""
+        return self.tried < moments and self.missed < 5 * moments
 
 
 class Fork:
@@ -117,7 +121,7 @@ def try_part(
     assert Fork(work, inputs, folder / "whole").wait()[0] == 0, f"{name} fails without a kill"
     seconds, expected = time.monotonic() - started, contents(folder / "whole" / "out")
     result = Result(name, number.name)
-    for _ in range(moments):
+    while result.wants(moments):
         place = folder / "killed"
         status = _kill(Fork(work, inputs, place), number, draw.uniform(0, seconds), result)
         again, _ = Fork(work, inputs, place).wait()
@@ -135,7 +139,7 @@ def try_command(trial: Trial, moments: int, draw: random.Random) -> Iterator[Res
     seconds, expected = trial.seconds_of(started), trial.contents()
     for number in SIGNALS:
         result = Result(trial.name, number.name)
-        for _ in range(moments):
+        while result.wants(moments):
             trial.begin()
             _kill(trial.start(), number, draw.uniform(0, seconds), result)
             result.orphans += processes_of(trial.project)
@@ -201,8 +205,8 @@ def _kill(work: Fork | Command, number: signal.Signals, after: float, result: Re
     time.sleep(after)
     work.send(number)
     status, seen = work.wait()
-    result.tried += 1
     result.missed += status == 0
+    result.tried += status != 0
     said = f"status {status}: {seen}" if seen else f"status {status}"
     if said not in result.seen:
         result.seen.append(said)
