@@ -194,7 +194,9 @@ def _load(auto_class, name: str, **more):
     transformers_logging.disable_progress_bar()
     try:
         return auto_class.from_pretrained(resolve(name), trust_remote_code=False, **more)
-    except (OSError, ValueError) as error:
+    except (UserError, RuntimeError):  # memory or device, which no other folder mends
+        raise
+    except Exception as error:  # tokenizers, safetensors and torch raise kinds of their own for damaged files
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"encoder.model_name_or_path: expected {', '.join(PRETRAINED)}, a folder or a name on the Hub, within "
