@@ -1,5 +1,5 @@
 # make run    set up if need be, then the main job on the built-in sample; a second `make run` goes on where it ended
-# make test   all tests          make lint   ruff          make lab   JupyterLab on the notebooks
+# make test   all tests          make lint   ruff          make lab   JupyterLab on notebooks/00_start.ipynb
 # make soak   tests over generated input with thirty times the examples, those that take minutes, and kills at random
 #             moments of everything; writes docs/RELIABILITY.md
 # make gpu-check   on a CUDA machine: its tests and benchmarks, figures into gpu_check.json; goes on where it ended
@@ -25,7 +25,7 @@ lint: $(INSTALLED)
 	.venv/bin/ruff format --check .
 
 lab: $(INSTALLED)
-	.venv/bin/jupyter lab notebooks
+	.venv/bin/jupyter lab --ServerApp.root_dir=. notebooks/00_start.ipynb
 
 gpu-check: $(INSTALLED)
 	$(PYTHON) benchmarks/gpu_check.py --output gpu_check.json

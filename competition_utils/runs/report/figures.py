@@ -75,9 +75,13 @@ def _cells(notebook: Path) -> list[dict]:
 
 def _picture(png: Path, heading: str) -> Picture:
     name = png.stem.replace("_", " ")
+    return Picture(name, embedded(png), f"{heading}: figure “{name}”, described by the text above it")
+
+
+def embedded(png: Path) -> str:
+    """A data URI of a figure: of the drawing (.svg) beside the picture where that is there and not large."""
     svg = png.with_suffix(".svg")
-    uri = _drawing(svg) if svg.is_file() else None
-    return Picture(name, uri or _compressed(png), f"{heading}: figure “{name}”, described by the text above it")
+    return (_drawing(svg) if svg.is_file() else None) or _compressed(png)
 
 
 def _drawing(svg: Path) -> str | None:

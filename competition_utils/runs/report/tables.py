@@ -52,8 +52,10 @@ def _figures(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cost(entry: Mapping[str, Any]) -> dict[str, Any]:
-    seconds = sum((entry.get("seconds") or {}).values())
-    kind, hours = device_hours(entry.get("device") or "", seconds)
+    if not entry.get("seconds") or not entry.get("device"):
+        return {}
+    seconds = sum(entry["seconds"].values())
+    kind, hours = device_hours(entry["device"], seconds)
     return {"seconds": round(seconds), f"{kind} hours": hours}
 
 
