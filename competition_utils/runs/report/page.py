@@ -53,18 +53,24 @@ def write_report(run: Path, metrics: dict[str, Any], settings: dict[str, dict[st
     """Write RUN/report.html from `metrics.json`, `run.yaml`, the figures of every stage (embedded) and the settings."""
     written = _run_file(run)
     seconds = metrics["seconds"]
-    page = _environment().get_template("run.html").render(
-        name=run.name,
-        metrics=metrics,
-        run=written,
-        charts={task: chart(_rows(entry)) for task, entry in metrics["tasks"].items()},
-        languages={task: _language_table(_rows(entry)) for task, entry in metrics["tasks"].items()},
-        seconds=seconds,
-        device_hours=device_hours(str(written.get("device", "")), sum(seconds.values())),
-        notes=_notes(run),
-        stages=[_stage(run, stage) for stage in paths.STAGES],
-        settings=_settings_table(settings),
-        versions=pd.Series(written.get("versions", {}), name="version", dtype=object).rename_axis("package").to_frame(),
+    page = (
+        _environment()
+        .get_template("run.html")
+        .render(
+            name=run.name,
+            metrics=metrics,
+            run=written,
+            charts={task: chart(_rows(entry)) for task, entry in metrics["tasks"].items()},
+            languages={task: _language_table(_rows(entry)) for task, entry in metrics["tasks"].items()},
+            seconds=seconds,
+            device_hours=device_hours(str(written.get("device", "")), sum(seconds.values())),
+            notes=_notes(run),
+            stages=[_stage(run, stage) for stage in paths.STAGES],
+            settings=_settings_table(settings),
+            versions=pd.Series(written.get("versions", {}), name="version", dtype=object)
+            .rename_axis("package")
+            .to_frame(),
+        )
     )
     write_text(run / "report.html", page)
     return run / "report.html"
@@ -82,8 +88,10 @@ def write_runs_page(
 
     `links` are the runs' names, whose report.html lies beside the page in a folder of that name.
     """
-    page = _environment().get_template("runs.html").render(
-        title=title, runs=runs, comparisons=comparisons or {}, figure=figure, links=links
+    page = (
+        _environment()
+        .get_template("runs.html")
+        .render(title=title, runs=runs, comparisons=comparisons or {}, figure=figure, links=links)
     )
     write_text(path, page)
     return path
