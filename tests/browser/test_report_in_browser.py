@@ -49,9 +49,8 @@ def pages(tmp_path_factory) -> Iterator[dict[str, Path]]:
             run / "run.yaml", "config: small\ndevice: 2 CPUs\nsettings: {finetune: {}, augmentation: {}, eda: {}}\n"
         )
         report = write_report(run, metrics, {"eda": {f"setting_{at}": text for at, text in enumerate(2 * TEXTS)}})
-        entries = [
-            {"name": name, "f1": {"QC": f1}, "f1_mean": f1} for name, f1 in ((HOSTILE, 0.8), ("b", 0.9), ("c", 0.1))
-        ]
+        f1 = {HOSTILE: 0.8, "b": 0.9, "c": 0.1}
+        entries = [{"name": name, "f1": {"QC": value}, "f1_mean": value} for name, value in f1.items()]
         yield {"report": report, "comparison": write_runs_page(root / "runs.html", "Runs", runs_table(entries))}
 
 
