@@ -112,7 +112,8 @@ def cell(value: Any) -> str:
         return "–"
     if isinstance(value, bool | str):
         return str(value)
-    return f"{value:,}" if isinstance(value, int) or float(value).is_integer() else f"{value:.4f}"
+    whole = isinstance(value, int) or (abs(value) > 1 and float(value).is_integer())  # pandas may widen whole numbers
+    return f"{value:,.0f}" if whole else f"{value:.4f}"
 
 
 def print_table(frame: pd.DataFrame, same: Mapping[str, str] | None = None) -> None:

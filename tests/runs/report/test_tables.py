@@ -46,7 +46,16 @@ def test_device_hours_are_devices_held_for_the_time(device, cost):
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(None, "–"), (float("nan"), "–"), (1234, "1,234"), (0.86214, "0.8621"), ("[bold]", "[bold]")]
+    ("value", "shown"),
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (1234, "1,234"),
+        (1234.0, "1,234"),
+        (1.0, "1.0000"),
+        (0.86214, "0.8621"),
+        ("[bold]", "[bold]"),
+    ],
 )
 def test_a_cell_shows_a_value_or_a_dash(value, shown):
     assert cell(value) == shown
