@@ -1,5 +1,5 @@
 # make run    set up if need be, then the main job on the built-in sample; a second `make run` goes on where it ended
-# make test   all tests          make lint   ruff          make lab   JupyterLab on the notebooks
+# make test   all tests          make lint   ruff          make lab   JupyterLab on notebooks/00_start.ipynb
 # make soak   tests over generated input with thirty times the examples, those that take minutes, coverage-guided fuzzing
 #             of every reader, and kills at random moments of everything; writes docs/RELIABILITY.md; under an hour
 # make audit  known vulnerabilities of what is installed, by pip-audit, which asks PyPI
@@ -32,7 +32,7 @@ lint: $(INSTALLED)
 	.venv/bin/ruff format --check .
 
 lab: $(INSTALLED)
-	.venv/bin/jupyter lab notebooks
+	.venv/bin/jupyter lab --ServerApp.root_dir=. notebooks/00_start.ipynb
 
 gpu-check: $(INSTALLED)
 	$(PYTHON) benchmarks/gpu_check.py --output gpu_check.json

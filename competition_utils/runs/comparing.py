@@ -17,7 +17,11 @@ from competition_utils.decide.compare import (
 )
 from competition_utils.errors import UserError
 from competition_utils.paths import project_root
+from competition_utils.runs import ledger
 from competition_utils.runs.artefacts import artefact_reader
+from competition_utils.runs.report.figures import embedded
+from competition_utils.runs.report.page import write_runs_page
+from competition_utils.runs.report.tables import runs_table
 from competition_utils.storage import atomic_write
 
 
@@ -48,14 +52,40 @@ def mean_of_tasks(tasks: dict[str, TaskComparison]) -> pd.DataFrame:
 
 
 def save_comparison(tasks: dict[str, TaskComparison]) -> Path:
-    """Draw the differences to `papermill_runs/comparison.png`, over the last comparison's; gives the path."""
+    """Draw the differences to `papermill_runs/comparison.png` and `.svg`, over the last comparison's; gives the
+    path of the first."""
     from competition_utils.plots.comparing import differences
 
     path = project_root() / "papermill_runs" / "comparison.png"
     tables = {task: {part: each.table for part, each in one.parts.items()} for task, one in tasks.items()}
-    with atomic_write(path) as beside:
-        differences(tables).savefig(beside, format="png")
+    figure = differences(tables)
+    for suffix in (".png", ".svg"):
+        with atomic_write(path.with_suffix(suffix)) as beside:
+            figure.savefig(beside, format=suffix[1:])
     return path
+
+
+def comparison_tables(tasks: dict[str, TaskComparison]) -> dict[str, pd.DataFrame]:
+    """Caption → table: each part of each task, then the mean of the tasks where there are several."""
+    tables = {
+        f"{task}, {name}: {part.rows:,} rows of {one.measured_on}": part.table
+        for task, one in tasks.items()
+        for name, part in one.parts.items()
+    }
+    return tables | ({"mean of the tasks": mean_of_tasks(tasks)} if len(tasks) > 1 else {})
+
+
+def write_comparison_page(runs: Sequence[Path], tasks: dict[str, TaskComparison], figure: Path) -> Path:
+    """Write `papermill_runs/comparison.html`, over the last comparison's; `figure` is `save_comparison`'s."""
+    in_place = [run.name for run in runs if run.parent == figure.parent and (run / "report.html").is_file()]
+    return write_runs_page(
+        figure.with_suffix(".html"),
+        f"Comparison of {len(runs)} runs",
+        runs_table([ledger.entry(run) for run in runs]),
+        comparison_tables(tasks),
+        embedded(figure),
+        in_place,
+    )
 
 
 def _compare_task(runs: dict[str, Path], task: str, resamples: int, seed: int) -> TaskComparison:

@@ -5,8 +5,40 @@ from __future__ import annotations
 import fcntl
 import json
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import yaml
+
+from competition_utils.storage import read_json
+
+
+def entry(run: Path) -> dict[str, Any]:
+    """What the ledger holds of a finished run, from its run.yaml and metrics.json: figures, cost, origin, settings.
+
+    `finished` is the time at which the last stage was; what a file lacks, or the run has no file for, is None.
+    """
+    path = run / "run.yaml"
+    written = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+    metrics = read_json(run / "metrics.json") if (run / "metrics.json").is_file() else {}
+    tasks = metrics.get("tasks", {})
+    last = run / "submission" / "manifest.json"
+    ended = datetime.fromtimestamp(last.stat().st_mtime, UTC) if last.is_file() else None
+    return {
+        "name": run.name,
+        "config": written.get("config"),
+        "settings_hash": written.get("settings_hash"),
+        "finished": ended and ended.isoformat(timespec="seconds"),
+        "f1_mean": metrics.get("f1_mean"),
+        "f1": {task: figures["f1"] for task, figures in tasks.items()},
+        "unseen_f1": {task: figures.get("unseen_language_f1") for task, figures in tasks.items()},
+        "seconds": metrics.get("seconds", {}),
+        "device": written.get("device"),
+        "git_commit": written.get("git_commit"),
+        "versions": written.get("versions"),
+        "settings": written.get("settings"),
+    }
 
 
 def append(path: Path, entry: dict[str, Any]) -> None:

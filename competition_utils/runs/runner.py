@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ import yaml
 
 from competition_utils import paths
 from competition_utils.errors import Fault, UserError
-from competition_utils.runs import ledger, report
+from competition_utils.runs import ledger
 from competition_utils.runs.artefacts import check_as_written
 from competition_utils.runs.config import Config
 from competition_utils.runs.kernel import StageFailed, clock, execute, note_executed, read_executed
+from competition_utils.runs.report.page import write_report
 from competition_utils.runs.stage import read_manifest, stage_settings, versions, why_not_done
 from competition_utils.storage import (
     hash_file,
@@ -119,9 +119,9 @@ def execute_run(run: Run, *, resume: bool = False, first: str | None = None, las
             return Outcome(None, [])
         metrics = _assemble_metrics(run)
         faults = export_run(run.folder)
-        report.write_report(run.folder, metrics, run.resolved())
+        write_report(run.folder, metrics, run.resolved())
         if worked:
-            ledger.append(paths.ledger_path(), _ledger_entry(run, metrics))
+            ledger.append(paths.ledger_path(), ledger.entry(run.folder))
         return Outcome(metrics, faults)
 
 
@@ -248,17 +248,3 @@ def export_run(folder: Path) -> list[Fault]:
     tasks = select_tasks(settings["task"])
     sources = {task.name: source_file(task, data, settings["submit_split"]) for task in tasks}
     return check_submission(exported, sources)
-
-
-def _ledger_entry(run: Run, metrics: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": run.name,
-        "config": run.config.name,
-        "settings_hash": run.settings_hash,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "f1_mean": metrics.get("f1_mean"),
-        "f1": {task: figures["f1"] for task, figures in metrics["tasks"].items()},
-        "seconds": metrics["seconds"],
-        "device": _device(),
-        "git_commit": _git_commit(),
-    }

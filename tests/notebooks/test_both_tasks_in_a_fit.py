@@ -91,7 +91,7 @@ def test_one_model_for_both_tasks_leaves_one_history_and_scores_of_each_task(joi
 def test_the_executed_notebooks_show_their_figures(two_stage, joint):
     assert showing("image/png", two_stage) == showing("image/png", joint) == len(FIGURES) + 1  # and the live one
     for run in (two_stage, joint):
-        assert sorted(path.stem for path in (run / "finetune" / "figures").iterdir()) == FIGURES
+        assert sorted(path.stem for path in (run / "finetune" / "figures").glob("*.png")) == FIGURES
 
 
 def test_no_widget_leaves_an_empty_box_and_no_library_its_warnings(two_stage):

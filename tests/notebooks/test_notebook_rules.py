@@ -20,6 +20,10 @@ CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 LONGEST_CELL = 20
 
+START = "00_start.ipynb"  # no stage of a run: it has no parameters, saves no figures and finishes nothing
+STAGES = [path for path in NOTEBOOKS if path.name != START]
+
+every_stage = pytest.mark.parametrize("notebook", STAGES, ids=lambda path: path.stem)
 every_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -45,8 +49,8 @@ def sentences(text: str) -> int:
     return len(re.findall(r"[.!?:](?=\s|$)", words))
 
 
-def test_the_five_notebooks_are_collected_and_no_other():
-    assert [path.name for path in NOTEBOOKS] == [paths.notebook_name(stage) for stage in paths.STAGES]
+def test_the_landing_notebook_and_the_five_stages_are_collected_and_no_other():
+    assert [path.name for path in NOTEBOOKS] == [START, *(paths.notebook_name(stage) for stage in paths.STAGES)]
 
 
 @every_notebook
@@ -70,13 +74,13 @@ def test_no_cell_is_longer_than_a_glance(notebook):
     assert max(len(cell["source"].splitlines()) for cell in cells) <= LONGEST_CELL
 
 
-@every_notebook
+@every_stage
 def test_the_parameters_cell_is_the_one_that_the_schema_gives(notebook):
     expected = render_parameters(list(read_parameters(notebook)))
     assert parameters_cell(notebook) == expected, "run: python -m competition_utils schema --write"
 
 
-@every_notebook
+@every_stage
 def test_every_notebook_has_a_parameter_for_the_run_it_belongs_to(notebook):
     assert "run_dir" in read_parameters(notebook)
 
@@ -92,14 +96,14 @@ def test_every_section_has_text_and_code(notebook):
     assert [text for text, cells in sections(notebook) if not sentences(text) or not cells] == []
 
 
-@every_notebook
+@every_stage
 def test_every_figure_has_two_sentences_above_it_that_say_what_to_see(notebook):
     with_figures = [text for text, cells in sections(notebook) if any("save_figure" in cell for cell in cells)]
     assert with_figures
     assert [text for text in with_figures if sentences(text) < 2] == []
 
 
-@every_notebook
+@every_stage
 def test_the_last_cell_finishes_the_stage(notebook):
     last = read_notebook(notebook)[-1]
     assert last["cell_type"] == "code"

@@ -19,19 +19,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from competition_utils.paths import shown
+    from competition_utils.runs import comparing, ledger
     from competition_utils.runs.artefacts import find_run
-    from competition_utils.runs.comparing import compare_runs, mean_of_tasks, save_comparison
+    from competition_utils.runs.report.tables import print_table, runs_table
     from competition_utils.tasks import select_tasks
 
     names = [task.name for task in select_tasks(args.task)]
     runs = [find_run(name) for name in args.run_names]
-    tasks = compare_runs(runs, names, resamples=args.resamples, seed=args.seed)
-    for task, comparison in tasks.items():
-        for name, part in comparison.parts.items():
-            print(f"\n{task}, {name}: {part.rows:,} rows of {comparison.measured_on}")
-            print(part.table.to_string(float_format="{:.4f}".format, na_rep=""))
-    if len(tasks) > 1:
-        print("\nmean of the tasks")
-        print(mean_of_tasks(tasks).to_string(float_format="{:.4f}".format, na_rep=""))
-    print(f"\nfigure  {shown(save_comparison(tasks))}")
+    tasks = comparing.compare_runs(runs, names, resamples=args.resamples, seed=args.seed)
+    overview = runs_table([ledger.entry(run) for run in runs])
+    print_table(overview.frame, overview.same)
+    for caption, table in comparing.comparison_tables(tasks).items():
+        print(f"\n{caption}")
+        print_table(table)
+    figure = comparing.save_comparison(tasks)
+    print(f"\nfigure  {shown(figure)}")
+    print(f"page    {shown(comparing.write_comparison_page(runs, tasks, figure))}")
     return 0

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from competition_utils.runs.config import load_config
     from competition_utils.runs.kernel import StageFailed
-    from competition_utils.runs.report import text_table
+    from competition_utils.runs.report.page import text_table
     from competition_utils.runs.runner import Run, execute_run
 
     data_dir = args.data_dir and from_here(args.data_dir)
