@@ -47,7 +47,10 @@ class TrainingSettings(Section):
     """What encoder and decoder have in common. Lengths are in tokens, steps are optimizer steps."""
 
     model_name_or_path: Text = Field("minilm", description="minilm, a Hub name or a folder")
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="number format")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto", description="number format; auto on a CPU: a trial"
+    )
+    num_threads: Auto | Whole = Field("auto", description="threads on a CPU, at most its cores; auto: a trial")
     attn_implementation: Literal["auto", "sdpa", "eager", "flex_attention", "flash_attention_2"] = Field(
         "auto", description="transformers' name of an attention"
     )

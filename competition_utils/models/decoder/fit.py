@@ -104,7 +104,7 @@ def _run_stage(
     History rows hold `step, epoch`, then `loss, learning_rate` or `valid_f1, valid_auc, valid_loss`.
     """
     from competition_utils.models.decoder.train import HISTORY  # after Unsloth
-    from competition_utils.models.training import history_rows, train_to_the_end
+    from competition_utils.models.training import history_rows, notes_of, train_to_the_end
 
     done = folder / DONE
     if (done / "history.json").is_file():
@@ -117,8 +117,8 @@ def _run_stage(
     trainer.save_model(str(done))  # gathers a sharded model
     history = history_rows(trainer.state.log_history, HISTORY)
     settings = fitter.settings
-    sizes = [f"effective batch {settings.total_batch_size}", *trainer.notes, f"{settings.num_processes} process(es)"]
-    note = ", ".join(sizes)
+    processes = f"{settings.num_processes} process(es)"
+    note = ", ".join([f"effective batch {settings.total_batch_size}", *notes_of(trainer), processes])
     if distributed.is_first():
         write_json(done / "history.json", {"rows": history, "note": note})
     return history, note
