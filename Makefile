@@ -1,12 +1,13 @@
 # make run    set up if need be, then the main job on the built-in sample; a second `make run` goes on where it ended
 # make test   all tests          make lint   ruff          make lab   JupyterLab on the notebooks
-# make soak   tests over generated input with thirty times the examples, those that take minutes, and kills at random
-#             moments of everything; writes docs/RELIABILITY.md
+# make soak   tests over generated input with thirty times the examples, those that take minutes, coverage-guided fuzzing
+#             of every reader, and kills at random moments of everything; writes docs/RELIABILITY.md; under an hour
+# make audit  known vulnerabilities of what is installed, by pip-audit, which asks PyPI
 # make gpu-check   on a CUDA machine: its tests and benchmarks, figures into gpu_check.json; goes on where it ended
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: run test soak lint lab gpu-check
+.PHONY: run test soak audit lint lab gpu-check
 .DEFAULT_GOAL := run
 
 run: $(INSTALLED)
@@ -16,9 +17,15 @@ run: $(INSTALLED)
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
 
-soak: $(INSTALLED)
+soak: .venv/.extra-soak
 	FUZZ=30 OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 -m "soak or fuzz" --timeout 3000
-	PYTHONPATH=.:tests:benchmarks OMP_NUM_THREADS=1 $(PYTHON) tests/soak/kills.py --table docs/RELIABILITY.md
+	for reader in json_lines csv parquet lexicon config strategy submission; do \
+		$(PYTHON) tests/soak/fuzz_readers.py $$reader -max_total_time=40 -verbosity=0 || exit 1; \
+	done
+	PYTHONPATH=.:tests:benchmarks OMP_NUM_THREADS=1 $(PYTHON) tests/soak/kills.py --jobs 2 --table docs/RELIABILITY.md
+
+audit: .venv/.extra-soak
+	$(PYTHON) -m pip_audit
 
 lint: $(INSTALLED)
 	.venv/bin/ruff check .
@@ -40,4 +47,9 @@ $(INSTALLED): requirements.txt pyproject.toml
 		[ -x .venv/bin/uv ] || $(PYTHON) -m pip install --quiet uv || exit 1; \
 		.venv/bin/uv pip install --python $(PYTHON) -e ".[test]"; \
 	fi
+	@touch $@
+
+# An extra of pyproject.toml, by its name.
+.venv/.extra-%: $(INSTALLED)
+	PATH="$$PATH:.venv/bin" uv pip install --python $(PYTHON) -e ".[$*]"
 	@touch $@

@@ -1,15 +1,19 @@
 """The whole pipeline at full size, with the linear model and a two-layer encoder: time and memory of every stage.
 
     python benchmarks/full_size.py [--rows 300000 340000] [--score-rows 165000] [--models linear encoder] [--json FILE]
+    python benchmarks/full_size.py --models linear --rows 1000000 1000 --different-queries
+    python benchmarks/full_size.py --models linear --rows 20000 --file-rows 5000000
 
 Rows are generated (`synthetic/`): `--rows` of train for QC and QI, `--score-rows` of test shared by both. The encoder
-has MiniLM's tokenizer and random weights, so its scores mean nothing. Memory is resident memory of the runner and its
+has MiniLM's tokenizer and random weights, so its scores mean nothing. With `--file-rows` the command `score` then
+scores a parquet file of so many rows, each with a query of its own. Memory is resident memory of the runner and its
 kernel together, read every half second. Aim: 16 GB and 45 minutes on 2 cores.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -18,7 +22,10 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from competition_utils.models.pretrained import resolve
 from competition_utils.paths import ROOT_VARIABLE, STAGES
@@ -28,14 +35,21 @@ from competition_utils.tasks import QC, QI
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EVERY_SECONDS = 0.5
+COLUMNS = ["model", "stage", "seconds", "peak_mib"]
 
 
-def make_data(folder: Path, rows: tuple[int, int], score_rows: int) -> None:
-    """The official files: as many rows as the larger task has, then those of the smaller one cut."""
+def make_data(folder: Path, rows: tuple[int, int], score_rows: int, different_queries: bool) -> None:
+    """The official files: as many rows as the larger task has, then those of the smaller one cut.
+
+    With `different_queries` every row of train has a query of its own: a number is put behind it.
+    """
     make_sample(folder, rows=max(rows), dev_rows=2000, test_rows=score_rows // 2)
     for task, wanted in zip((QC, QI), rows, strict=True):
         path = folder / task.file_name("train")
         lines = path.read_text(encoding="utf-8").split("\n")[:wanted]
+        if different_queries:
+            given = [json.loads(line) for line in lines]
+            lines = [json.dumps(row | {"origin_query": f"{row['origin_query']} {row['id']}"}) for row in given]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -83,22 +97,54 @@ class Memory(threading.Thread):
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def run_command(project: Path, name: str, arguments: list[str]) -> dict[str, float]:
+    """Run a command line of the suite in a project; gives the peaks of `Memory` for the run `name`, in MiB."""
+    memory = Memory(project, project / "papermill_runs" / name)
+    memory.start()
+    environment = {**os.environ, ROOT_VARIABLE: str(project), "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run([sys.executable, "-m", "competition_utils", *arguments], env=environment)
+    peaks = memory.end()
+    if done.returncode:
+        raise SystemExit(f"{arguments[0]} ended with status {done.returncode}")
+    return peaks
+
+
 def run_model(project: Path, model: str, encoder: Path) -> pd.DataFrame:
     """One run: `model, stage, seconds, peak_mib`."""
     settings = {"data_dir": project / "data", "model": model, "encoder.model_name_or_path": encoder}
     settings |= {"encoder.num_train_epochs": 1, "encoder.max_length": 48}
     parameters = [part for key, value in settings.items() for part in ("-p", f"{key}={value}")]
-    command = [sys.executable, "-m", "competition_utils", "run", "sample", "--name", model, *parameters]
-    memory = Memory(project, project / "papermill_runs" / model)
-    memory.start()
-    environment = {**os.environ, ROOT_VARIABLE: str(project), "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(command, env=environment)
-    peaks = memory.end()
-    if done.returncode:
-        raise SystemExit(f"the run of {model} ended with status {done.returncode}")
+    peaks = run_command(project, model, ["run", "sample", "--name", model, *parameters])
     seconds = read_json(project / "papermill_runs" / model / "metrics.json")["seconds"]
     rows = [(model, stage, seconds[stage], round(peaks.get(stage, 0.0))) for stage in STAGES]
-    return pd.DataFrame(rows, columns=["model", "stage", "seconds", "peak_mib"])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def score_file(project: Path, model: str, rows: int) -> pd.DataFrame:
+    """`score` on a file of so many different pairs: `model, stage, seconds, peak_mib`."""
+    given = project / "pairs.parquet"
+    make_file(project / "data", given, rows)
+    fitted = project / "papermill_runs" / model / "finetune" / "QI" / "fold0"
+    started = time.monotonic()
+    arguments = ["score", "--model", str(fitted), "--input", str(given), "--output", str(project / "scores.parquet")]
+    peaks = run_command(project, "score", arguments)
+    seconds = time.monotonic() - started
+    scored = pq.ParquetFile(project / "scores.parquet").metadata.num_rows
+    if scored != rows:
+        raise SystemExit(f"score: expected {rows:,} rows in the output, found {scored:,}")
+    return pd.DataFrame(
+        [(model, f"score {rows:,} rows", round(seconds, 1), round(max(peaks.values())))], columns=COLUMNS
+    )
+
+
+def make_file(data: Path, path: Path, rows: int) -> None:
+    """The test rows of QI again and again, each with its own id and a number behind its query, part by part."""
+    test = pd.read_json(data / "test_QI.txt", lines=True).drop(columns="label", errors="ignore")
+    with pq.ParquetWriter(path, pa.Table.from_pandas(test, preserve_index=False).schema) as writer:
+        for start in range(0, rows, len(test)):
+            part = test.head(rows - start).assign(id=np.arange(start, min(start + len(test), rows)))
+            part["origin_query"] += " " + part["id"].astype(str)
+            writer.write_table(pa.Table.from_pandas(part, schema=writer.schema, preserve_index=False))
 
 
 def main() -> None:
@@ -108,6 +154,10 @@ def main() -> None:
     )
     parser.add_argument("--score-rows", type=int, default=165_000, help="test rows of both tasks together")
     parser.add_argument("--models", nargs="+", default=["linear", "encoder"], choices=["linear", "encoder"])
+    parser.add_argument("--different-queries", action="store_true", help="every row of train has its own query")
+    parser.add_argument(
+        "--file-rows", type=int, default=0, help="rows of a file for the command `score` (default: none)"
+    )
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -115,10 +165,12 @@ def main() -> None:
         for name in ("notebooks", "configs"):
             (project / name).symlink_to(REPOSITORY / name)
         started = time.monotonic()
-        make_data(project / "data", (args.rows[0], args.rows[-1]), args.score_rows)
+        make_data(project / "data", (args.rows[0], args.rows[-1]), args.score_rows, args.different_queries)
         print(f"data made in {time.monotonic() - started:.0f} s", flush=True)
         encoder = make_encoder(project / "encoder")
-        table = pd.concat([run_model(project, model, encoder) for model in args.models], ignore_index=True)
+        tables = [run_model(project, model, encoder) for model in args.models]
+        tables += [score_file(project, model, args.file_rows) for model in args.models if args.file_rows]
+    table = pd.concat(tables, ignore_index=True)
     print(table.to_string(index=False))
     print(table.groupby("model").agg(seconds=("seconds", "sum"), peak_mib=("peak_mib", "max")).to_string())
     if args.json:

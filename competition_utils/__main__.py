@@ -18,4 +18,7 @@ if __name__ == "__main__":
         signal.signal(signal.SIGINT, _leave)
     from competition_utils.cli.main import main
 
-    sys.exit(main())
+    status = main()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # all is done; Python would let them end it by force while it closes
+    sys.exit(status)

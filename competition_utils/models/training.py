@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils.memory import release_memory, should_reduce_batch_size
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import TrainerState
@@ -166,6 +167,43 @@ def train_to_the_end(trainer: Trainer) -> None:
     trainer._load_from_checkpoint(checkpoint)
     if trainer.args.load_best_model_at_end:
         trainer._load_best_model()
+
+
+def train_within_memory(new_trainer: Callable[[int | None], Trainer]) -> tuple[Trainer, list[str]]:
+    """Train to the end; where memory runs out, go on from the last whole checkpoint with a smaller micro-batch.
+
+    The rows of a step stay the same. `new_trainer` makes a trainer with at most so many rows in a micro-batch (None:
+    as set), see `limit_micro_batch`. Gives the trainer that came to the end, and a sentence for each time that
+    memory ran out. Raises UserError where one row is too much.
+    """
+    at_most, notes = None, []
+    while True:
+        trainer = new_trainer(at_most)
+        rows = trainer.args.per_device_train_batch_size
+        try:
+            train_to_the_end(trainer)
+            return trainer, notes
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error) or trainer.args.world_size > 1:  # the others wait for this one
+                raise
+        if rows == 1:
+            raise UserError(
+                "per_device_train_batch_size: expected a step of one row to fit into the memory, found that it does "
+                "not. Set a smaller `max_length` or model, or `load_in_4bit: true`."
+            )
+        at_most = rows // 2
+        notes.append(f"memory ran out with {rows} rows at once; went on with {at_most} at most, as many rows a step")
+        print(notes[-1], flush=True)
+        del trainer
+        release_memory()
+
+
+def limit_micro_batch(arguments: TrainingArguments, at_most: int | None) -> None:
+    """Lower the micro-batch to the largest divisor of a step's rows that is at most `at_most`."""
+    rows = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
+    if at_most is not None and arguments.per_device_train_batch_size > at_most:
+        size = next(size for size in range(at_most, 0, -1) if rows % size == 0)
+        arguments.per_device_train_batch_size, arguments.gradient_accumulation_steps = size, rows // size
 
 
 def reporter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -116,6 +117,9 @@ def execute(stage: str, run: Path, parameters: Mapping[str, Any], expected: floa
             start_timeout=START_SECONDS,
             coalesce_streams=True,  # else each refresh of a progress bar stays as a line of its own
         )
+    except KeyboardInterrupt:
+        logging.getLogger("asyncio").disabled = True  # it would print the traceback of the kernel that was stopped
+        raise
     except PapermillExecutionError as error:
         raise _told(stage, executed, error) from None
     except DeadKernelError:

@@ -51,3 +51,12 @@ def test_run_yaml_says_what_is_not_deterministic(project, monkeypatch):
     assert cli.main(["run", "small"]) == 0
     said = yaml.safe_load((paths.run_folder("small") / "run.yaml").read_text())["not_deterministic"]
     assert [entry.split(":")[0].split(" of ")[0] for entry in said] == ["times", "last digits"]
+
+
+def test_no_file_of_a_run_holds_a_token_of_the_environment(project, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_neverWriteThisDown")
+    monkeypatch.setattr(runner, "execute", execute_here)
+    assert cli.main(["run", "small"]) == 0
+    files = [path for path in paths.project_root().rglob("*") if path.is_file()]
+    assert len(files) > 30
+    assert not [path for path in files if b"hf_neverWriteThisDown" in path.read_bytes()]

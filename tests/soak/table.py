@@ -34,7 +34,7 @@ threads decisions stay the same and the last digits of scores may differ; `run.y
 ## Killed at a random moment, then started again
 
 Compared with unbroken work, byte for byte: all files of the result (of runs: all artefacts and submissions but what
-holds times). `missed`: it had ended before the signal came. `orphans`: kernels that outlived their runner.
+holds times). `missed`: signals besides, which came after its end. `orphans`: kernels that outlived their runner.
 
 | killed | signal | tried | missed | results that differ | half-written files | orphans | what the user saw |
 | --- | --- | --- | --- | --- | --- | --- | --- |

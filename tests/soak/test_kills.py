@@ -18,9 +18,9 @@ TESTS = Path(__file__).resolve().parents[1]
 def test_work_killed_at_a_random_moment_and_done_again_ends_with_the_same_bytes(tmp_path):
     seed = random.Random().randint(0, 10**6)
     importable = os.pathsep.join(map(str, (TESTS.parent, TESTS, TESTS.parent / "benchmarks")))
-    options = ["--moments", "1", "--run-moments", "0", "--seed", str(seed), "--output", str(tmp_path / "soak.json")]
-    parts = ["--parts", "translation", "scoring", "fit of linear"]
-    command = [sys.executable, str(TESTS / "soak" / "kills.py"), *options, *parts]
+    options = ["--moments", "1", "--seed", str(seed), "--output", str(tmp_path / "soak.json")]
+    parts = ["translation", "scoring", "fit of linear"]
+    command = [sys.executable, str(TESTS / "soak" / "kills.py"), *parts, *options]
     environment = {**os.environ, "PYTHONPATH": importable, "PYTHONHASHSEED": "0"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"seed {seed}: {done.stdout}{done.stderr}"

@@ -104,21 +104,29 @@ def _run_stage(
     History rows hold `step, epoch`, then `loss, learning_rate` or `valid_f1, valid_auc, valid_loss`.
     """
     from competition_utils.models.decoder.train import HISTORY  # after Unsloth
-    from competition_utils.models.training import history_rows, notes_of, train_to_the_end
+    from competition_utils.models.training import history_rows, limit_micro_batch, notes_of, train_within_memory
 
     done = folder / DONE
     if (done / "history.json").is_file():
         load.load_adapter(network, done)
         kept = read_json(done / "history.json")
         return kept["rows"], kept["note"]
-    arguments = fitter.training_arguments(folder, seed, epochs=stage.epochs, evaluates=stage.evaluates)
-    trainer = fitter.make_trainer(network, rows, held, arguments)
-    train_to_the_end(trainer)
+    start = {name: one.detach().clone() for name, one in network.named_parameters() if one.requires_grad}
+
+    def new_trainer(at_most: int | None) -> Any:
+        if at_most is not None:  # it was trained until memory ran out
+            network.load_state_dict(start, strict=False)
+        arguments = fitter.training_arguments(folder, seed, epochs=stage.epochs, evaluates=stage.evaluates)
+        limit_micro_batch(arguments, at_most)
+        return fitter.make_trainer(network, rows, held, arguments)
+
+    trainer, out_of_memory = train_within_memory(new_trainer)
     trainer.save_model(str(done))  # gathers a sharded model
     history = history_rows(trainer.state.log_history, HISTORY)
     settings = fitter.settings
-    processes = f"{settings.num_processes} process(es)"
-    note = ", ".join([f"effective batch {settings.total_batch_size}", *notes_of(trainer), processes])
+    sizes = [f"effective batch {settings.total_batch_size}", *notes_of(trainer), *out_of_memory]
+    sizes.append(f"{settings.num_processes} process(es)")
+    note = ", ".join(sizes)
     if distributed.is_first():
         write_json(done / "history.json", {"rows": history, "note": note})
     return history, note

@@ -69,7 +69,9 @@ def load_tokenizer(name: str) -> Any:
 def _from_hub(load: Any, name: str, **options: Any) -> Any:
     try:
         return load(resolve(name), **options)
-    except (OSError, ValueError) as error:
+    except (UserError, RuntimeError):  # memory or device, which no other folder mends
+        raise
+    except Exception as error:  # tokenizers, safetensors and torch raise kinds of their own for damaged files
         first_line = str(error).strip().splitlines()[0]
         raise UserError(
             f"model: expected {', '.join(PRETRAINED)}, a Hub name or a folder with config.json and weights, "

@@ -175,11 +175,22 @@ class EarlyStopping(TrainerCallback):
 
 
 def choose_micro_batch(
-    network: Any, settings: DecoderSettings, choice: DeviceChoice, rows: Labelled, pad_id: int, loss: Loss
+    network: Any,
+    settings: DecoderSettings,
+    choice: DeviceChoice,
+    rows: Labelled,
+    pad_id: int,
+    loss: Loss,
+    at_most: int,
 ) -> Fit:
-    """The micro-batch and checkpointing for this model and memory; tried on CUDA, a fixed size on a CPU."""
+    """The micro-batch, of `at_most` rows, and checkpointing for this model and memory.
+
+    Tried on CUDA, a fixed size on a CPU.
+    """
     wish = settings.per_device_train_batch_size
+    wish = AUTO if wish == AUTO else min(wish, at_most)
     choices = candidates(settings.rows_per_process, wish, settings.gradient_checkpointing)
+    choices = [one for one in choices if one.micro_batch <= at_most]
     if choice.device != "cuda":
         return next(one for one in choices if one.micro_batch <= CPU_MICRO_BATCH or wish != AUTO)
     longest = max(rows.prompts, key=len)
@@ -201,6 +212,7 @@ def choose_micro_batch(
         "settings": settings.model_dump(),
         "trained": sum(one.numel() for one in network.parameters() if one.requires_grad),
         "longest": len(longest),
+        "at_most": at_most,
         "gpu": torch.cuda.get_device_name(),
         "choice": str(choice),
     }
@@ -283,13 +295,14 @@ def make_trainer(
         )
     tokenizer, label_ids = fitter.tokenizer, fitter.new_writer().label_words.ids
     table = training_table(rows, label_ids)
-    fit = choose_micro_batch(network, settings, choice, rows, tokenizer.pad_token_id, fitter.loss)
+    at_most = arguments.per_device_train_batch_size
+    fit = choose_micro_batch(network, settings, choice, rows, tokenizer.pad_token_id, fitter.loss, at_most)
     once = choice.device == "cpu" and bool(settings.share_prefix) and not fit.checkpointing
     shared = shared_tokens(rows) if once and settings.batching != "padding_free" else 0
     collator = Collator(label_ids[1], tokenizer.pad_token_id, settings.batching == "padding_free", shared)
-    middle = sorted(rows.prompts, key=len)[len(rows.prompts) // 2]
+    few, middle = min(FEW_ROWS, fit.micro_batch), sorted(rows.prompts, key=len)[len(rows.prompts) // 2]
     compute = choose_compute(
-        lambda: trial_step(network, Fit(FEW_ROWS, fit.checkpointing), collator, middle, fitter.loss),
+        lambda: trial_step(network, Fit(few, fit.checkpointing), collator, middle, fitter.loss),
         purpose="fit",
         config=base_of(network).config,
         settings=settings,

@@ -44,6 +44,7 @@ from competition_utils.models.parts import part
 from competition_utils.models.pretrained import PRETRAINED, resolve
 from competition_utils.models.scoring.batching import TokenisedPairs, tokenise_pairs
 from competition_utils.models.scoring.engine import Forward, TokenBudget, score_tokenised, score_unique
+from competition_utils.models.training import limit_micro_batch
 from competition_utils.settings.schema import EncoderSettings, Section
 from competition_utils.storage import hash_json
 
@@ -75,8 +76,9 @@ class EncoderModel(RelevanceModel):
         self._scoring, self._kept_in = None, Path(work_dir) / TRIES[0]
         rows, held = self.training_rows(train), self.training_rows(valid)
 
-        def new_trainer(folder: Path, seed: int, rate: float) -> EncoderTrainer:
+        def new_trainer(folder: Path, seed: int, rate: float, at_most: int | None) -> EncoderTrainer:
             arguments = self.training_arguments(folder, seed)
+            limit_micro_batch(arguments, at_most)
             arguments.learning_rate *= rate
             network = self.add_adapter(self.load_base_model(seed), seed)
             return self.make_trainer(network, rows, held, arguments)
@@ -142,8 +144,8 @@ class EncoderModel(RelevanceModel):
     ) -> EncoderTrainer:
         """An `EncoderTrainer`: transformers' Trainer with weighted rows and batches by length; on a CPU it tries a few
         steps for the number format and the threads."""
-        folder = Path(arguments.output_dir)
-        compute = self._compute("fit", lambda: trial_step(network, rows, self.loss), network, folder)
+        few, folder = min(TRIED_ROWS, arguments.per_device_train_batch_size), Path(arguments.output_dir)
+        compute = self._compute("fit", lambda: trial_step(network, rows, few, self.loss), network, folder)
         return make_trainer(
             network,
             rows,
@@ -210,7 +212,9 @@ def _load(auto_class, name: str, **more):
     transformers_logging.disable_progress_bar()
     try:
         return auto_class.from_pretrained(resolve(name), trust_remote_code=False, **more)
-    except (OSError, ValueError) as error:
+    except (UserError, RuntimeError):  # memory or device, which no other folder mends
+        raise
+    except Exception as error:  # tokenizers, safetensors and torch raise kinds of their own for damaged files
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"encoder.model_name_or_path: expected {', '.join(PRETRAINED)}, a folder or a name on the Hub, within "

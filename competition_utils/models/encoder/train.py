@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -33,7 +34,7 @@ from competition_utils.models.training import (
     one_gpu,
     reporter,
     threads_callbacks,
-    train_to_the_end,
+    train_within_memory,
 )
 from competition_utils.settings.schema import EncoderSettings
 
@@ -85,10 +86,11 @@ def batch_loss(network: Any, batch: dict[str, torch.Tensor], loss: Loss) -> torc
     return loss(logits, labels, weights)
 
 
-def trial_step(network: PreTrainedModel, rows: TrainingPairs, loss: Loss) -> None:
-    """One forward and backward pass of a few rows on a CPU, just as training does it; nothing of it stays."""
+def trial_step(network: PreTrainedModel, rows: TrainingPairs, count: int, loss: Loss) -> None:
+    """One forward and backward pass of `count` rows on a CPU, just as training does it; nothing of it stays."""
+    batch = rows.__getitems__(np.resize(np.arange(len(rows)), count).tolist())
     with leaving_no_trace(network):
-        batch_loss(network, rows.__getitems__(np.resize(np.arange(len(rows)), TRIED_ROWS).tolist()), loss).backward()
+        batch_loss(network, batch, loss).backward()
 
 
 class EncoderTrainer(Trainer):
@@ -206,7 +208,7 @@ def make_trainer(
 
 
 def fit_with_retry(
-    new_trainer: Callable[[Path, int, float], EncoderTrainer],
+    new_trainer: Callable[[Path, int, float, int | None], EncoderTrainer],
     collapse_auc: float,
     work_dir: Path,
     seed: int,
@@ -214,13 +216,13 @@ def fit_with_retry(
     """Fit; when validation AUC ends near chance, report it and fit once more, from another seed at half the rate.
 
     Small encoders collapse on some seeds. The better of the two fits is kept. `new_trainer` takes the
-    folder for checkpoints, a seed, and what the learning rate is multiplied by.
+    folder for checkpoints, a seed, what the learning rate is multiplied by, and the most rows of a micro-batch.
     """
-    network, report = fit_once(new_trainer(work_dir / TRIES[0], seed, 1.0))
+    network, report = fit_once(partial(new_trainer, work_dir / TRIES[0], seed, 1.0))
     auc = report.history[-1]["valid_auc"]
     if auc >= collapse_auc:
         return network, report
-    second, report_2 = fit_once(new_trainer(work_dir / TRIES[1], seed + 1, 0.5))
+    second, report_2 = fit_once(partial(new_trainer, work_dir / TRIES[1], seed + 1, 0.5))
     auc_2 = report_2.history[-1]["valid_auc"]
     kept, kept_report = (second, report_2) if auc_2 > auc else (network, report)
     kept_report.seconds = report.seconds + report_2.seconds
@@ -233,11 +235,11 @@ def fit_with_retry(
     return kept, kept_report
 
 
-def fit_once(trainer: EncoderTrainer) -> tuple[PreTrainedModel, FitReport]:
+def fit_once(new_trainer: Callable[[int | None], EncoderTrainer]) -> tuple[PreTrainedModel, FitReport]:
     """Train to the end; gives the network without what the trainer wrapped around it, and the report."""
     start = time.monotonic()
-    train_to_the_end(trainer)
+    trainer, notes = train_within_memory(new_trainer)
     network = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     history = history_rows(trainer.state.log_history, HISTORY)
     seconds = time.monotonic() - start
-    return network, FitReport(trainer.args.seed, seconds, history, notes_of(trainer))
+    return network, FitReport(trainer.args.seed, seconds, history, [*notes_of(trainer), *notes])

@@ -180,7 +180,7 @@ def test_what_was_found_by_trying_is_remembered_for_the_same_facts(tmp_path, mon
 def test_a_cpu_takes_a_fixed_size(models):
     config = DecoderSettings(**toy_settings(models["qwen2"], total_batch_size=64))
     choice = SimpleNamespace(device="cpu")
-    chosen = decoder_train.choose_micro_batch(None, config, choice, None, 0, pair_loss)
+    chosen = decoder_train.choose_micro_batch(None, config, choice, None, 0, pair_loss, at_most=64)
     assert chosen == Fit(micro_batch.CPU_MICRO_BATCH, False)
 
 
@@ -192,6 +192,25 @@ def test_loss_does_not_depend_on_the_micro_batch_checkpointing_or_padding(models
         "padding_free": {"per_device_train_batch_size": 16, "batching": "padding_free"},
     }.items():
         assert losses(fit(models["qwen2"], tmp_path / name, **others)[1]) == pytest.approx(whole, abs=2e-3), name
+
+
+@pytest.mark.parametrize("from_step", [1, 6])  # before the first checkpoint, and after it
+def test_a_training_that_runs_out_of_memory_goes_on_with_fewer_rows_at_once_and_says_so(
+    models, tmp_path, monkeypatch, from_step
+):
+    same = {"per_device_train_batch_size": 16}
+    expected = losses(fit(models["qwen2"], tmp_path / "whole", **same)[1])
+    original = decoder_train.PairTrainer.compute_loss
+
+    def compute_loss(self, model, inputs, *others, **more):
+        if self.state.global_step + 1 >= from_step and len(inputs["input_ids"]) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return original(self, model, inputs, *others, **more)
+
+    monkeypatch.setattr(decoder_train.PairTrainer, "compute_loss", compute_loss)
+    report = fit(models["qwen2"], tmp_path / "cut", **same)[1]
+    assert any("memory ran out with 8 rows at once; went on with 4 at most" in note for note in report.notes)
+    assert losses(report) == pytest.approx(expected, abs=2e-3)
 
 
 def test_padding_free_batches_are_refused_with_unsloth(models):

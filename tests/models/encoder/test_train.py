@@ -13,8 +13,9 @@ import pytest
 import torch
 
 import competition_utils
+from competition_utils.errors import UserError
 from competition_utils.models.base import new_model
-from competition_utils.models.encoder.train import training_arguments, weighted_loss
+from competition_utils.models.encoder.train import EncoderTrainer, training_arguments, weighted_loss
 
 QUICK = {
     "num_train_epochs": 1.5,
@@ -80,6 +81,38 @@ def test_the_loss_does_not_depend_on_the_rows_at_once(model, pair_maker, tmp_pat
         for rows in (32, 8)
     )
     assert quarters == pytest.approx(whole, abs=1e-4)
+
+
+@pytest.mark.parametrize("from_step", [1, 6])  # before the first checkpoint, and after it
+def test_a_fit_that_runs_out_of_memory_goes_on_with_fewer_rows_at_once_and_says_so(
+    model, pair_maker, tmp_path, monkeypatch, from_step
+):
+    train, valid = pair_maker(160, 0, in_target=True), pair_maker(60, 1, in_target=True)
+    expected = histories(model().fit(train, valid, work_dir=tmp_path / "whole", seed=0), "loss")
+    original = EncoderTrainer.compute_loss
+
+    def compute_loss(self, model, inputs, *others, **more):
+        if self.state.global_step + 1 >= from_step and len(inputs["label"]) > 8:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return original(self, model, inputs, *others, **more)
+
+    monkeypatch.setattr(EncoderTrainer, "compute_loss", compute_loss)
+    report = model().fit(train, valid, work_dir=tmp_path / "cut", seed=0)
+    assert [note for note in report.notes if "memory" in note] == [
+        "memory ran out with 32 rows at once; went on with 16 at most, as many rows a step",
+        "memory ran out with 16 rows at once; went on with 8 at most, as many rows a step",
+    ]
+    assert histories(report, "loss") == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_fit_of_which_not_one_row_fits_into_the_memory_says_what_to_do(model, pair_maker, tmp_path, monkeypatch):
+    def compute_loss(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(EncoderTrainer, "compute_loss", compute_loss)
+    rows = pair_maker(64, 0, in_target=True)
+    with pytest.raises(UserError, match="expected a step of one row"):
+        model().fit(rows, rows, work_dir=tmp_path, seed=0)
 
 
 # What it reports
