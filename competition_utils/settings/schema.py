@@ -166,7 +166,9 @@ class DecoderSettings(TrainingSettings):
     early_stopping_patience: Whole = Field(3, description="evaluations without a better F1 before it stops")
     score_tokens: int = Field(32768, ge=16, description="tokens of a batch when scoring; halved until it fits")
     score_engine: Literal["own", "vllm"] = Field("own", description="vllm: for label_token, where it is installed")
-    share_prefix: Auto | bool = Field("auto", description="compute the prompts' common beginning once; auto: a trial")
+    share_prefix: Auto | bool = Field(
+        "auto", description="compute the prompts' common beginning once; auto: where it pays"
+    )
     hub_model_id: Text | None = Field(None, description="a repository of the Hub to push to")
 
     @model_validator(mode="after")

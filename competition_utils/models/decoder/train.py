@@ -297,7 +297,7 @@ def make_trainer(
     table = training_table(rows, label_ids)
     at_most = arguments.per_device_train_batch_size
     fit = choose_micro_batch(network, settings, choice, rows, tokenizer.pad_token_id, fitter.loss, at_most)
-    once = choice.device == "cpu" and bool(settings.share_prefix) and not fit.checkpointing
+    once = choice.device == "cpu" and share()[1] == 1 and bool(settings.share_prefix) and not fit.checkpointing
     shared = shared_tokens(rows) if once and settings.batching != "padding_free" else 0
     collator = Collator(label_ids[1], tokenizer.pad_token_id, settings.batching == "padding_free", shared)
     few, middle = min(FEW_ROWS, fit.micro_batch), sorted(rows.prompts, key=len)[len(rows.prompts) // 2]
