@@ -1,7 +1,7 @@
 """Threads of a CPU: how many this process may use, and fewer of them where a training has become slow.
 
 Each barrier of OpenMP waits for the slowest thread. Where another process takes the core of one of them, a step of two
-threads becomes ten times slower, a step of one thread at most two times (docs/LOG.md).
+threads takes ten times as long and more (docs/LOG.md); one thread has no barrier.
 """
 
 from __future__ import annotations
