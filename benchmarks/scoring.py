@@ -69,8 +69,7 @@ def _minilm() -> str:
 def ours(folder: Path, table: pd.DataFrame, dtype: str):
     from competition_utils.models.encoder.model import EncoderModel
 
-    model = EncoderModel.load(folder)
-    model.dtype = getattr(__import__("torch"), dtype)
+    model = EncoderModel.load(folder, {"dtype": dtype})
     model.score(table.head(256))
     return lambda: model.score(table)
 

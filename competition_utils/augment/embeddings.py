@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from competition_utils.progress import progress
 
 TOKENS_A_BATCH = 4096
 TOKENISED_TOGETHER = 16_384  # texts
+TRIED_TEXT, TRIED_TEXTS = "red evening dress for women with long sleeves", 32
 LONGEST = 64  # tokens; titles of 130 characters have about 40
 
 
@@ -75,13 +77,26 @@ def _batches(lengths: np.ndarray) -> list[slice]:
     return slices
 
 
-def _fast_bf16(model: Any) -> bool:
-    """bf16 where the processor multiplies it in hardware; elsewhere it is slower than float32."""
+def _bf16_pays(model: Any, model_name: str) -> bool:
+    """On a GPU where it multiplies bf16, on a CPU by a trial once a machine. Tables of word vectors stay in float32."""
     import torch
+    from transformers import PreTrainedTokenizerBase
 
     if model.device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    if not isinstance(model.tokenizer, PreTrainedTokenizerBase):
+        return False
+    from competition_utils.models.compute import faster_format
+
+    features = model.tokenizer([TRIED_TEXT] * TRIED_TEXTS, return_tensors="pt")
+    ways = {"float32": model, "bfloat16": copy.deepcopy(model).bfloat16()}
+    with torch.inference_mode():
+        calls = {dtype: partial(_embed_few, one, features) for dtype, one in ways.items()}
+        return faster_format(calls, {"purpose": "embedding", "model": model_name}, []) == "bfloat16"
+
+
+def _embed_few(model: Any, features: Mapping[str, Any]) -> Any:
+    return model(dict(features))["sentence_embedding"]
 
 
 @lru_cache(maxsize=1)
@@ -89,11 +104,11 @@ def _load(model_name: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
     try:
-        model = SentenceTransformer(resolve(model_name))
+        model = SentenceTransformer(resolve(model_name)).eval()
     except (OSError, ValueError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"embedding_model: expected {', '.join(PRETRAINED)} or a sentence-transformers model that can be loaded, "
             f"found {model_name!r}: {first}"
         ) from None
-    return model.bfloat16().eval() if _fast_bf16(model) else model.eval()
+    return model.bfloat16() if _bf16_pays(model, model_name) else model

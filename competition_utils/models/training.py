@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import TrainerState
 
+from competition_utils import distributed
 from competition_utils.errors import UserError
 from competition_utils.models.checkpoints import WHOLE, last_whole_checkpoint
+from competition_utils.models.compute import Compute
+from competition_utils.models.threads import Threads, changes_as_notes, most_threads
 from competition_utils.progress import progress
 
 GROUP = 50  # optimizer steps whose rows are sorted by length together
@@ -120,8 +124,34 @@ class Watch(TrainerCallback):
             self.bar.close()
 
 
+@contextmanager
+def leaving_no_trace(network: Any) -> Iterator[None]:
+    """For steps that are only tried: training mode within the block; behind it modules, gradients and generators are
+    as they were. Freshly loaded layers are in evaluation mode, and checkpointing works in training mode only."""
+    modes = {module: module.training for module in network.modules()}
+    network.train()
+    try:
+        with torch.random.fork_rng(enabled=True):  # dropout draws
+            yield
+    finally:
+        network.zero_grad(set_to_none=True)
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def threads_callbacks(compute: Compute, folder: str, wish: int | str) -> list[TrainerCallback]:
+    """A callback that looks after the number of threads, where there is one to look after."""
+    watched = wish == "auto" and compute.threads and most_threads() > 1 and not distributed.is_launched()
+    return [Threads(Path(folder), most_threads())] if watched else []
+
+
+def notes_of(trainer: Trainer) -> list[str]:
+    """The sentences on a trainer that ran, changes of its threads among them."""
+    return [*trainer.notes, *changes_as_notes(Path(trainer.args.output_dir))]
+
+
 def train_to_the_end(trainer: Trainer) -> None:
-    """Train, going on from the last whole checkpoint in the trainer's folder.
+    """Train on the threads of `trainer.compute`, going on from the last whole checkpoint in the trainer's folder.
 
     A training that had ended is loaded and not gone on with: where it ended within an epoch (a fraction of one, or
     early stopping), `Trainer.train` would take one more step.
@@ -130,7 +160,8 @@ def train_to_the_end(trainer: Trainer) -> None:
     state = None if checkpoint is None else TrainerState.load_from_json(Path(checkpoint) / TRAINER_STATE_NAME)
     ended = state is not None and state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]
     if not ended or trainer.is_fsdp_enabled:  # FSDP loads only into a model that `train` has wrapped
-        trainer.train(resume_from_checkpoint=checkpoint)
+        with trainer.compute.on_threads():
+            trainer.train(resume_from_checkpoint=checkpoint)
         return
     trainer.state = state
     trainer._load_from_checkpoint(checkpoint)

@@ -40,7 +40,9 @@ from competition_utils.tasks import select_tasks
 # Held by tests/runs/test_determinism.py.
 NOT_DETERMINISTIC = (
     "times: seconds in manifest.json, metrics.json and report.html, executed notebooks",
-    "last digits of weights and scores on another machine, device, number of threads or processes, or other versions",
+    "last digits of weights and scores on another machine, device, number of threads or processes, or other versions; "
+    "unless `num_threads` and `dtype` say it, a trial on the machine chooses threads and number format of a fit and of "
+    "scoring on a CPU, and a fit beside other load may change its threads",
 )
 
 

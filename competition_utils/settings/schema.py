@@ -47,7 +47,10 @@ class TrainingSettings(Section):
     """What encoder and decoder have in common. Lengths are in tokens, steps are optimizer steps."""
 
     model_name_or_path: Text = Field("minilm", description="minilm, a Hub name or a folder")
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="number format")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto", description="number format; auto on a CPU: a trial"
+    )
+    num_threads: Auto | Whole = Field("auto", description="threads on a CPU, at most its cores; auto: a trial")
     attn_implementation: Literal["auto", "sdpa", "eager", "flex_attention", "flash_attention_2"] = Field(
         "auto", description="transformers' name of an attention"
     )
@@ -163,7 +166,9 @@ class DecoderSettings(TrainingSettings):
     early_stopping_patience: Whole = Field(3, description="evaluations without a better F1 before it stops")
     score_tokens: int = Field(32768, ge=16, description="tokens of a batch when scoring; halved until it fits")
     score_engine: Literal["own", "vllm"] = Field("own", description="vllm: for label_token, where it is installed")
-    share_prefix: Auto | bool = Field("auto", description="compute the prompts' common beginning once; auto: a trial")
+    share_prefix: Auto | bool = Field(
+        "auto", description="compute the prompts' common beginning once; auto: where it pays"
+    )
     hub_model_id: Text | None = Field(None, description="a repository of the Hub to push to")
 
     @model_validator(mode="after")

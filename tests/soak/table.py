@@ -28,7 +28,8 @@ HEAD = """\
 Made by `python tests/soak/kills.py --table docs/RELIABILITY.md` (`make soak` tries twenty moments each); the counts are
 those of the run that wrote this page, on {machine}, seed {seed}.
 
-The same seed on the same machine with the same versions gives the same bytes, times apart. With another number of
+The same seed on the same machine with the same versions and threads gives the same bytes, times apart. On a CPU a trial
+chooses threads by what else is running (`num_threads` fixes them). With another number of
 threads decisions stay the same and the last digits of scores may differ; `run.yaml` lists this as `not_deterministic`.
 
 ## Killed at a random moment, then started again

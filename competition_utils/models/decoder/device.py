@@ -96,7 +96,7 @@ def choose_device(
     backend, why_backend = _choose_backend(machine, device, backend)
     dtype, why_dtype = _choose_dtype(machine, device, dtype, family)
     load_in_4bit, why_four_bit = _choose_four_bit(machine, device, load_in_4bit)
-    attn_implementation, why_attention = _choose_attention(machine, backend, attn_implementation, dtype)
+    attn_implementation, why_attention = _choose_attention(machine, device, backend, attn_implementation, dtype)
     why = (why_device, why_backend, why_dtype, why_four_bit, why_attention)
     return DeviceChoice(device, dtype, attn_implementation, load_in_4bit, backend, why)
 
@@ -149,7 +149,7 @@ def _choose_dtype(machine: Machine, device: str, wish: str, family: str) -> tupl
     if wish != AUTO:
         return wish, f"{wish}, as asked"
     if device == "cpu":
-        return "float32", "float32, which a CPU is quick and exact in"
+        return "float32", "weights in float32"
     if no_bf16:
         return "float16", "float16, since cards before Ampere have no bfloat16"
     return "bfloat16", "bfloat16"
@@ -168,11 +168,13 @@ def _choose_four_bit(machine: Machine, device: str, wish: bool | str) -> tuple[b
     return False, "not in 4-bit, which pays on CUDA only"
 
 
-def _choose_attention(machine: Machine, backend: str, wish: str, dtype: str) -> tuple[str, str]:
+def _choose_attention(machine: Machine, device: str, backend: str, wish: str, dtype: str) -> tuple[str, str]:
     if backend == "unsloth":
         return "", "attention as Unsloth picks it (flex attention for Gemma 3, which it refuses SDPA for)"
     if wish != AUTO:
         return wish, f"{wish} attention, as asked"
+    if device == "cpu":
+        return "eager", "eager attention, the fastest on a CPU for short prompts"
     if "flash_attn" in machine.packages and dtype in ("bfloat16", "float16") and machine.capability >= (8, 0):
         return "flash_attention_2", "flash attention 2"
     return "sdpa", "PyTorch's own attention (SDPA)"

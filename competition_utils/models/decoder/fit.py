@@ -104,7 +104,7 @@ def _run_stage(
     History rows hold `step, epoch`, then `loss, learning_rate` or `valid_f1, valid_auc, valid_loss`.
     """
     from competition_utils.models.decoder.train import HISTORY  # after Unsloth
-    from competition_utils.models.training import history_rows, limit_micro_batch, train_within_memory
+    from competition_utils.models.training import history_rows, limit_micro_batch, notes_of, train_within_memory
 
     done = folder / DONE
     if (done / "history.json").is_file():
@@ -124,7 +124,7 @@ def _run_stage(
     trainer.save_model(str(done))  # gathers a sharded model
     history = history_rows(trainer.state.log_history, HISTORY)
     settings = fitter.settings
-    sizes = [f"effective batch {settings.total_batch_size}", *trainer.notes, *out_of_memory]
+    sizes = [f"effective batch {settings.total_batch_size}", *notes_of(trainer), *out_of_memory]
     sizes.append(f"{settings.num_processes} process(es)")
     note = ", ".join(sizes)
     if distributed.is_first():

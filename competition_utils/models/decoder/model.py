@@ -21,6 +21,7 @@ from competition_utils import distributed
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.checkpoints import PAIR_COLUMNS, hash_of_rows
+from competition_utils.models.compute import Compute, copy_record
 from competition_utils.models.decoder import launch, resident
 from competition_utils.models.decoder import load as decoder_load
 from competition_utils.models.decoder.device import DeviceChoice, look_at_machine, wants_unsloth
@@ -29,7 +30,7 @@ from competition_utils.models.decoder.load import Decoder
 from competition_utils.models.decoder.loss import pair_loss
 from competition_utils.models.decoder.model_card import best_evaluation, write_card
 from competition_utils.models.decoder.prompts import Prompt, PromptWriter
-from competition_utils.models.decoder.score import score_decoder
+from competition_utils.models.decoder.score import score_decoder, scoring_compute
 from competition_utils.models.parts import part
 from competition_utils.models.scoring.engine import TokenBudget, score_unique
 from competition_utils.models.scoring.vllm import VllmScorer
@@ -54,6 +55,7 @@ class DecoderModel(RelevanceModel):
         self.folder: Path | None = None
         self._vllm: tuple[PromptWriter, VllmScorer] | None = None
         self._budget = TokenBudget(self.settings.score_tokens)
+        self._compute: Compute | None = None  # for scoring
 
     # Parts
 
@@ -183,7 +185,7 @@ class DecoderModel(RelevanceModel):
         """
         work_dir, start = Path(work_dir), time.monotonic()
         plan_stages(self.settings, train, valid)  # faults first, before anything is loaded
-        self.folder, self._vllm = work_dir / "fitted", None
+        self.folder, self._vllm, self._compute = work_dir / "fitted", None, None
         resident.let_go()  # a fit needs the memory
         if self._wants_children():
             return launch.fit_in_children(self.settings, self.edits(), train, valid, work_dir=work_dir, seed=seed)
@@ -214,7 +216,11 @@ class DecoderModel(RelevanceModel):
 
     def _score_here(self, pairs: pd.DataFrame) -> np.ndarray:
         decoder = self.fitted_decoder()
-        return score_decoder(decoder, decoder.writer.write(pairs).ids, self.settings, self._budget)
+        prompts = decoder.writer.write(pairs).ids
+        if self._compute is None:
+            where = (self.settings, self.choice, self.folder)
+            self._compute = scoring_compute(decoder.model, prompts, self.tokenizer.pad_token_id, *where)
+        return score_decoder(decoder, prompts, self.settings, self._budget, self._compute)
 
     def _score_with_vllm(self, pairs: pd.DataFrame) -> np.ndarray:
         if self._vllm is None:
@@ -304,6 +310,7 @@ class DecoderModel(RelevanceModel):
         (self.folder / ADAPTER).mkdir(parents=True, exist_ok=True)
         for name in decoder_load.ADAPTER_FILES:
             shutil.copy(self.folder.parent / "training" / "done" / name, self.folder / ADAPTER)
+        copy_record(self.folder.parent / "training", self.folder)
         self.tokenizer.save_pretrained(self.folder / TOKENIZER)
         facts = {
             "merged": False,

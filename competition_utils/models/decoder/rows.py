@@ -16,10 +16,11 @@ from datasets import Dataset
 
 from competition_utils.errors import UserError
 from competition_utils.models.decoder.prompts import PromptWriter
-from competition_utils.models.scoring.prompt_batches import join_prompts, pad_prompts
+from competition_utils.models.scoring.prompt_batches import TokenisedPrompts, common_start, join_prompts
 from competition_utils.models.scoring.ragged import Ragged
 
 IGNORED = -100
+WORTH_SHARING = 8  # tokens
 
 
 @dataclass(frozen=True)
@@ -90,19 +91,34 @@ def check_labels(dataset: Dataset) -> None:
         )
 
 
+def shared_tokens(rows: Labelled) -> int:
+    """How many first tokens all prompts have in common, 0 where they are too few to be worth a tensor of their own.
+
+    Computing them once a micro-batch is exact, gradients included: each row's part of it is summed.
+    """
+    shared = common_start(Ragged.from_lists(rows.prompts))
+    return shared if shared >= WORTH_SHARING else 0
+
+
 @dataclass(frozen=True)
 class Collator:
-    """Rows of the training table → tensors. The label word is taken off again, since nothing comes after
-    it."""
+    """Rows of the training table → tensors. The label word is taken off again, since nothing comes after it.
+
+    The first `shared` tokens of all prompts are a tensor of their own, `prefix`, and left out of the rows.
+    """
 
     positive_id: int
     pad_id: int
     padding_free: bool
+    shared: int = 0
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         prompts = [row["input_ids"][:-1] for row in rows]
-        arrays = join_prompts(prompts) if self.padding_free else pad_prompts(Ragged.from_lists(prompts), self.pad_id)
+        tokens = TokenisedPrompts(Ragged.from_lists(prompts), self.pad_id, shared=self.shared)
+        arrays = join_prompts(prompts) if self.padding_free else tokens.padded(np.arange(len(prompts)))
         batch = {name: torch.from_numpy(values) for name, values in arrays.items()}
+        if self.shared:
+            batch["prefix"] = torch.tensor(prompts[0][: self.shared])
         batch["classes"] = torch.tensor([int(row["labels"][-1] == self.positive_id) for row in rows])
         batch["weights"] = torch.tensor([row["weight"] for row in rows], dtype=torch.float32)
         return batch

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from competition_utils.distributed import share as own_share
-from competition_utils.models.decoder.device import AUTO
+from competition_utils.models.compute import Compute, choose_compute
+from competition_utils.models.decoder.device import AUTO, DeviceChoice
 from competition_utils.models.decoder.load import Decoder, base_of
 from competition_utils.models.scoring.engine import Forward, TokenBudget, score_tokenised
 from competition_utils.models.scoring.prompt_batches import TokenisedPrompts, common_start
@@ -23,19 +24,41 @@ from competition_utils.settings.schema import DecoderSettings
 
 WORTH_TRYING = 8  # common tokens; a shorter beginning is not worth a second look
 TRIED_ROWS = 64
+FEW_ROWS = 4  # for the trial of number formats and threads
 
 
-def mixed_precision(device: str, dtype: str) -> AbstractContextManager:
-    """Autocast on CUDA, where adapters are kept in float32 beside 16-bit weights; nothing elsewhere."""
+def scoring_compute(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    pad_id: int,
+    settings: DecoderSettings,
+    choice: DeviceChoice,
+    folder: Path,
+) -> Compute:
+    """What to score with: on CUDA the format of `choice`, since adapters are kept in float32 beside 16-bit weights; on
+    a CPU as `folder` says, or by a trial with a few prompts."""
     import torch
 
-    if device != "cuda" or dtype == "float32":
-        return nullcontext()
-    return torch.autocast("cuda", dtype=getattr(torch, dtype))
+    default = Compute(choice.device, choice.dtype)
+    if not len(prompts):
+        return default
+    few = Ragged.from_lists([prompts[row % len(prompts)] for row in range(FEW_ROWS)])
+    batch, forward = TokenisedPrompts(few, pad_id).padded(np.arange(FEW_ROWS)), _forward(model, torch.device("cpu"))
+    where = {"config": base_of(model).config, "settings": settings, "default": default, "folder": folder}
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        compute = choose_compute(lambda: forward(batch), purpose="scoring", **where)
+    model.train(was_training)
+    return compute
 
 
 def score_decoder(
-    decoder: Decoder, prompts: Sequence[Sequence[int]], settings: DecoderSettings, budget: TokenBudget
+    decoder: Decoder,
+    prompts: Sequence[Sequence[int]],
+    settings: DecoderSettings,
+    budget: TokenBudget,
+    compute: Compute,
 ) -> np.ndarray:
     """float32 [n] in 0–1: `score_prompts` as library and settings allow.
 
@@ -48,7 +71,7 @@ def score_decoder(
         prompts,
         pad_id=decoder.tokenizer.pad_token_id,
         budget=budget,
-        dtype=decoder.choice.dtype,
+        compute=compute,
         share_prefix=plain and settings.share_prefix,
         share=own_share(),
         in_step=settings.sharded,
@@ -61,7 +84,7 @@ def score_prompts(
     *,
     pad_id: int,
     budget: TokenBudget,
-    dtype: str = "float32",
+    compute: Compute | None = None,
     side: str = "right",
     share_prefix: bool | str = False,
     share: tuple[int, int] = (0, 1),
@@ -69,6 +92,7 @@ def score_prompts(
 ) -> np.ndarray:
     """float32 [n] in 0-1: the probability of the positive label word against the negative one.
 
+    Without `compute` in the format of the weights.
     `share_prefix`: whether the beginning that all prompts have in common is computed once; "auto" tries it. `share`
     and `in_step` as in `score_tokenised`.
     """
@@ -79,7 +103,7 @@ def score_prompts(
     was_training = model.training
     model.eval()
     # Not inference_mode: what Unsloth caches in it could not be used in training afterwards.
-    with torch.no_grad(), mixed_precision(device.type, dtype):
+    with torch.no_grad(), (compute or Compute(device.type, "float32")).active():
         tokens, forward = _with_prefix(model, tokens, device, share_prefix)
         scores = score_tokenised(tokens, forward, budget, share=share, in_step=in_step)
     model.train(was_training)
@@ -95,11 +119,14 @@ def _with_prefix(
     shared = common_start(tokens.tokens) if wish and tokens.side == "right" else 0
     if shared < WORTH_TRYING or (wish == AUTO and len(tokens.lengths) < TRIED_ROWS):
         return tokens, whole
+    import torch
+
     from competition_utils.models.scoring import shared_prefix  # after Unsloth, as it imports transformers
 
     base, start = base_of(model), tokens.tokens.starts[0]
     text_model = getattr(base, base.base_model_prefix)
-    known = shared_prefix.compute_prefix(text_model, tokens.tokens.values[start : start + shared], device)
+    prefix = torch.from_numpy(tokens.tokens.values[start : start + shared].astype(np.int64)).to(device)
+    known = shared_prefix.compute_prefix(text_model, prefix)
     rest, behind = replace(tokens, shared=shared), _forward(model, device, known)
     if wish == AUTO:
         tried = np.argsort(tokens.lengths)[:: len(tokens.lengths) // TRIED_ROWS][:TRIED_ROWS]

@@ -25,6 +25,7 @@ from trl import SFTConfig, SFTTrainer
 from competition_utils.distributed import add_up, share
 from competition_utils.errors import UserError
 from competition_utils.f1 import best_f1
+from competition_utils.models.compute import Compute, choose_compute
 from competition_utils.models.decoder.device import AUTO, DeviceChoice
 from competition_utils.models.decoder.load import base_of, load_label_rows, save_label_rows, set_checkpointing
 from competition_utils.models.decoder.micro_batch import (
@@ -35,11 +36,20 @@ from competition_utils.models.decoder.micro_batch import (
     largest_that_fits,
     smallest_of_all,
 )
-from competition_utils.models.decoder.rows import Collator, Labelled, training_table
-from competition_utils.models.decoder.score import mixed_precision, score_prompts
+from competition_utils.models.decoder.rows import Collator, Labelled, shared_tokens, training_table
+from competition_utils.models.decoder.score import FEW_ROWS, score_prompts, scoring_compute
 from competition_utils.models.scoring.engine import TokenBudget
+from competition_utils.models.scoring.shared_prefix import compute_prefix
 from competition_utils.models.scoring.trials import cached_trial
-from competition_utils.models.training import EffectiveBatches, Watch, new_arguments, one_gpu, reporter
+from competition_utils.models.training import (
+    EffectiveBatches,
+    Watch,
+    leaving_no_trace,
+    new_arguments,
+    one_gpu,
+    reporter,
+    threads_callbacks,
+)
 from competition_utils.settings.schema import DecoderSettings
 
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -53,8 +63,11 @@ HISTORY = {
 
 
 def batch_loss(network: Any, batch: dict[str, Any], loss: Loss) -> torch.Tensor:
-    """The loss of a micro-batch, as `Collator` makes it."""
-    inputs = {name: value for name, value in batch.items() if name not in ("classes", "weights")}
+    """The loss of a micro-batch, as `Collator` makes it; its prefix is computed once."""
+    inputs = {name: value for name, value in batch.items() if name not in ("classes", "weights", "prefix")}
+    if "prefix" in batch:
+        base = base_of(network)
+        inputs["past_key_values"] = compute_prefix(getattr(base, base.base_model_prefix), batch["prefix"])
     return loss(network(**inputs)["logits"], batch["classes"], batch["weights"])
 
 
@@ -80,16 +93,18 @@ class PairTrainer(SFTTrainer):
         self,
         *,
         settings: DecoderSettings,
-        dtype: str,
+        choice: DeviceChoice,
+        compute: Compute,
         loss: Loss,
         fit: Fit,
         idle: str | None,
         valid: Labelled | None,
         **options: Any,
     ):
-        self.pair_settings, self.pair_dtype, self.loss, self.valid = settings, dtype, loss, valid
+        self.pair_settings, self.pair_choice, self.loss, self.valid = settings, choice, loss, valid
         self.score_budget = TokenBudget(settings.score_tokens)
-        self.fit, self.notes = fit, [str(fit), *([idle] if idle else [])]
+        self.compute, self.score_compute = compute, None
+        self.fit, self.notes = fit, [str(fit), str(compute), *([idle] if idle else [])]
         # TRL rounds the adapter of a 4-bit model to bfloat16: small steps, and what an earlier stage learnt, get lost.
         trained = {name: one for name, one in options["model"].named_parameters() if one.requires_grad}
         exact = {name: one.detach().float().clone() for name, one in trained.items()}
@@ -98,7 +113,8 @@ class PairTrainer(SFTTrainer):
             one.data = exact[name]
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> torch.Tensor:
-        return batch_loss(model, inputs, self.loss)
+        with self.compute.autocast():
+            return batch_loss(model, inputs, self.loss)
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> EffectiveBatches:
         dataset = self.train_dataset if train_dataset is None else train_dataset
@@ -107,14 +123,18 @@ class PairTrainer(SFTTrainer):
         return EffectiveBatches.of(self, lengths, settings.total_batch_size, grouped=settings.batching != "shuffled")
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        prompts, pad_id, settings = self.valid.prompts, self.processing_class.pad_token_id, self.pair_settings
+        if self.score_compute is None:
+            where = (settings, self.pair_choice, Path(self.args.output_dir))
+            self.score_compute = scoring_compute(self.model, prompts, pad_id, *where)
         scores = score_prompts(
             self.model,
-            self.valid.prompts,
-            pad_id=self.processing_class.pad_token_id,
+            prompts,
+            pad_id=pad_id,
             budget=self.score_budget,
-            dtype=self.pair_dtype,
+            compute=self.score_compute,
             share=share(),
-            in_step=self.pair_settings.sharded,
+            in_step=settings.sharded,
         )
         figures = validation_figures(add_up(scores), self.valid)
         metrics = {f"eval_{name}": value for name, value in figures.items()}
@@ -177,7 +197,7 @@ def choose_micro_batch(
     collator = Collator(1, pad_id, settings.batching == "padding_free")
 
     def try_step(fit: Fit) -> None:
-        with mixed_precision("cuda", choice.dtype):
+        with Compute("cuda", choice.dtype).autocast():
             trial_step(network, fit, collator, longest, loss)
 
     def find() -> dict[str, Any]:
@@ -200,22 +220,12 @@ def choose_micro_batch(
 
 
 def trial_step(network: Any, fit: Fit, collator: Collator, prompt: list[int], loss: Loss) -> None:
-    """One forward and backward pass of a micro-batch of `prompt`, just as training does it; nothing of it stays.
-
-    Checkpointing works in training mode only, and freshly loaded layers are in evaluation mode.
-    """
+    """One forward and backward pass of a micro-batch of `prompt`, just as training does it; nothing of it stays."""
     set_checkpointing(network, fit.checkpointing)
-    modes = {module: module.training for module in network.modules()}
     batch = collator([{"input_ids": [*prompt, 0], "labels": [0], "weight": 1.0}] * fit.micro_batch)
     device = base_of(network).label_rows.device  # an embedding may lie on the host
-    network.train()
-    try:
-        with torch.random.fork_rng(enabled=True):  # dropout draws
-            batch_loss(network, {name: tensor.to(device) for name, tensor in batch.items()}, loss).backward()
-    finally:
-        network.zero_grad(set_to_none=True)
-        for module, mode in modes.items():
-            module.training = mode
+    with leaving_no_trace(network):
+        batch_loss(network, {name: tensor.to(device) for name, tensor in batch.items()}, loss).backward()
 
 
 def training_arguments(
@@ -245,6 +255,7 @@ def training_arguments(
         "bf16": choice.device == "cuda" and choice.dtype == "bfloat16",
         "fp16": choice.device == "cuda" and choice.dtype == "float16",
         "use_cpu": choice.device == "cpu",
+        "include_num_input_tokens_seen": "all" if choice.device == "cpu" else "no",  # for the callback `Threads`
         "gradient_checkpointing": False,  # switched by set_checkpointing
         "max_length": None,  # prompts.py has cut them
         "padding_free": False,  # that is the collator's part
@@ -286,13 +297,26 @@ def make_trainer(
     table = training_table(rows, label_ids)
     at_most = arguments.per_device_train_batch_size
     fit = choose_micro_batch(network, settings, choice, rows, tokenizer.pad_token_id, fitter.loss, at_most)
+    once = choice.device == "cpu" and share()[1] == 1 and bool(settings.share_prefix) and not fit.checkpointing
+    shared = shared_tokens(rows) if once and settings.batching != "padding_free" else 0
+    collator = Collator(label_ids[1], tokenizer.pad_token_id, settings.batching == "padding_free", shared)
+    few, middle = min(FEW_ROWS, fit.micro_batch), sorted(rows.prompts, key=len)[len(rows.prompts) // 2]
+    compute = choose_compute(
+        lambda: trial_step(network, Fit(few, fit.checkpointing), collator, middle, fitter.loss),
+        purpose="fit",
+        config=base_of(network).config,
+        settings=settings,
+        default=Compute(choice.device, choice.dtype),
+        folder=Path(arguments.output_dir),
+    )
     set_checkpointing(network, fit.checkpointing)
     sizes = sizes_for(settings, fit, len(table), arguments.num_train_epochs)
     for name in sizes.keys() - fitter.argument_overrides.keys():
         setattr(arguments, name, sizes[name])
     trainer = PairTrainer(
         settings=settings,
-        dtype=choice.dtype,
+        choice=choice,
+        compute=compute,
         loss=fitter.loss,
         fit=fit,
         idle=one_gpu(arguments),
@@ -301,10 +325,11 @@ def make_trainer(
         processing_class=tokenizer,
         train_dataset=table,
         eval_dataset=training_table(valid, label_ids) if valid is not None else None,
-        data_collator=Collator(label_ids[1], tokenizer.pad_token_id, settings.batching == "padding_free"),
+        data_collator=collator,
         callbacks=[
             Watch(settings.total_batch_size, report=reporter(fitter.report_history, HISTORY)),
             EarlyStopping(settings.early_stopping_patience),
+            *threads_callbacks(compute, arguments.output_dir, settings.num_threads),
         ],
         args=arguments,
     )

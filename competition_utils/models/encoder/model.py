@@ -27,35 +27,28 @@ from transformers import logging as transformers_logging
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.checkpoints import forget_other_fits, hash_of_rows
+from competition_utils.models.compute import AUTO, Compute, choose_compute, copy_record
 from competition_utils.models.encoder.tokens import input_texts, token_parts
 from competition_utils.models.encoder.train import (
+    TRIED_ROWS,
     TRIES,
     EncoderTrainer,
     TrainingPairs,
     fit_with_retry,
     make_trainer,
     training_arguments,
+    trial_step,
     weighted_loss,
 )
 from competition_utils.models.parts import part
 from competition_utils.models.pretrained import PRETRAINED, resolve
 from competition_utils.models.scoring.batching import TokenisedPairs, tokenise_pairs
-from competition_utils.models.scoring.engine import TokenBudget, score_tokenised, score_unique
+from competition_utils.models.scoring.engine import Forward, TokenBudget, score_tokenised, score_unique
 from competition_utils.models.training import limit_micro_batch
 from competition_utils.settings.schema import EncoderSettings, Section
 from competition_utils.storage import hash_json
 
 UNCUT = 1 << 30  # tokens
-
-
-def choose_dtype(wish: str, device: str) -> torch.dtype:
-    """bf16 where the hardware multiplies it (AMX or AVX-512 on a CPU, Ampere and later), else fp32."""
-    if wish != "auto":
-        return getattr(torch, wish)
-    if device == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.bfloat16 if fast else torch.float32
 
 
 class EncoderModel(RelevanceModel):
@@ -67,7 +60,8 @@ class EncoderModel(RelevanceModel):
     def __init__(self, settings: Mapping[str, Any] | Section):
         super().__init__(settings)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.dtype = choose_dtype(self.settings.dtype, self.device)
+        self._scoring: Compute | None = None  # chosen with the first pairs
+        self._kept_in: Path | None = None  # the folder that holds the choice, or is to hold it
         self._budget = TokenBudget(self.settings.score_tokens)
         self.network = None
 
@@ -79,6 +73,7 @@ class EncoderModel(RelevanceModel):
     def fit(self, train: pd.DataFrame, valid: pd.DataFrame, *, work_dir: Path, seed: int) -> FitReport:
         key = hash_json([self.identity(), hash_of_rows(train, valid), seed])
         forget_other_fits(Path(work_dir), key, TRIES)
+        self._scoring, self._kept_in = None, Path(work_dir) / TRIES[0]
         rows, held = self.training_rows(train), self.training_rows(valid)
 
         def new_trainer(folder: Path, seed: int, rate: float, at_most: int | None) -> EncoderTrainer:
@@ -89,8 +84,6 @@ class EncoderModel(RelevanceModel):
             return self.make_trainer(network, rows, held, arguments)
 
         self.network, report = fit_with_retry(new_trainer, self.settings.collapse_auc, Path(work_dir), seed)
-        where = f"{self.device} in {str(self.dtype).removeprefix('torch.')}"
-        report.notes.insert(0, f"{self.settings.model_name_or_path} on {where}")
         return report
 
     def score(self, pairs: pd.DataFrame) -> np.ndarray:
@@ -99,6 +92,7 @@ class EncoderModel(RelevanceModel):
     def save(self, folder: Path) -> None:
         self.network.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+        copy_record(self._kept_in, folder)
         self.save_settings(folder)
 
     @classmethod
@@ -107,6 +101,7 @@ class EncoderModel(RelevanceModel):
         model.given_edits = cls.saved_edits(folder)
         model.tokenizer = _load(AutoTokenizer, str(folder))
         model.network = _load(AutoModelForSequenceClassification, str(folder)).to(model.device)
+        model._kept_in = Path(folder)
         return model
 
     def load_tokenizer(self) -> PreTrainedTokenizerBase:
@@ -135,21 +130,38 @@ class EncoderModel(RelevanceModel):
 
     def training_arguments(self, folder: Path, seed: int = 0) -> TrainingArguments:
         """transformers.TrainingArguments for the settings, with `argument_overrides`."""
-        where = {"device": self.device, "dtype": self.dtype, "seed": seed}
+        where = {"device": self.device, "dtype": self._gpu_dtype(), "seed": seed}
         return training_arguments(self.settings, Path(folder), **where, overrides=self.argument_overrides)
+
+    def _gpu_dtype(self) -> str:
+        """bf16 on Ampere and later, else fp32, unless the settings name one."""
+        if self.settings.dtype != AUTO:
+            return self.settings.dtype
+        return "bfloat16" if self.device == "cuda" and torch.cuda.is_bf16_supported() else "float32"
 
     def make_trainer(
         self, network: PreTrainedModel, rows: TrainingPairs, valid: TrainingPairs, arguments: TrainingArguments
     ) -> EncoderTrainer:
-        """An `EncoderTrainer`: transformers' Trainer with weighted rows and batches by length."""
+        """An `EncoderTrainer`: transformers' Trainer with weighted rows and batches by length; on a CPU it tries a few
+        steps for the number format and the threads."""
+        few, folder = min(TRIED_ROWS, arguments.per_device_train_batch_size), Path(arguments.output_dir)
+        compute = self._compute("fit", lambda: trial_step(network, rows, few, self.loss), network, folder)
         return make_trainer(
             network,
             rows,
             lambda fitted: self.evaluate(fitted, valid.table),
             arguments,
+            compute=compute,
             loss=self.loss,
+            num_threads=self.settings.num_threads,
+            notes=[f"{self.settings.model_name_or_path} on {compute}"],
             report=self.report_history,
         )
+
+    def _compute(self, purpose: str, work: Callable[[], Any], network: PreTrainedModel, folder: Path | None) -> Compute:
+        default = Compute(self.device, self._gpu_dtype())
+        where = {"config": network.config, "settings": self.settings, "default": default, "folder": folder}
+        return choose_compute(work, purpose=purpose, **where)
 
     def load_base_model(self, seed: int = 0) -> PreTrainedModel:
         """The pretrained network on this device with a new head of one output, which `seed` draws."""
@@ -178,14 +190,20 @@ class EncoderModel(RelevanceModel):
             return torch.sigmoid(self._logits(network, batch).float()).cpu().numpy()
 
         def score(unique: pd.DataFrame) -> np.ndarray:
-            return score_tokenised(self.tokenise(unique), forward, self._budget)
+            tokens = self.tokenise(unique)
+            with self._scoring_compute(network, tokens, forward).active():
+                return score_tokenised(tokens, forward, self._budget)
 
         network.eval()
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device, self.dtype, enabled=self.dtype != torch.float32),
-        ):
+        with torch.inference_mode():
             return score_unique(pairs[["query", "query_en", "target"]], score)
+
+    def _scoring_compute(self, network: PreTrainedModel, tokens: TokenisedPairs, forward: Forward) -> Compute:
+        """What scoring computes with: chosen with the first pairs, or what was chosen beside the fit."""
+        if self._scoring is None and len(tokens.lengths):
+            few = tokens.padded(np.resize(np.arange(len(tokens.lengths)), TRIED_ROWS))
+            self._scoring = self._compute("scoring", lambda: forward(few), network, self._kept_in)
+        return self._scoring or Compute(self.device, "float32")
 
 
 def _load(auto_class, name: str, **more):

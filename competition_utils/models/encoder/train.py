@@ -22,20 +22,25 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments
 
 from competition_utils.models.base import FitReport
+from competition_utils.models.compute import Compute
 from competition_utils.models.scoring.batching import TokenisedPairs
 from competition_utils.models.training import (
     EffectiveBatches,
     Watch,
     history_rows,
+    leaving_no_trace,
     new_arguments,
+    notes_of,
     one_gpu,
     reporter,
+    threads_callbacks,
     train_within_memory,
 )
 from competition_utils.settings.schema import EncoderSettings
 
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 SAVE_SECONDS = 60
+TRIED_ROWS = 16  # in a step that is tried: enough work for two threads, a tenth of a second for MiniLM
 TRIES = ("try1", "try2")  # folders of checkpoints
 HISTORY = {"loss": "loss", "learning_rate": "learning_rate", "eval_auc": "valid_auc"}
 
@@ -71,6 +76,23 @@ def weighted_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Ten
     return binary_cross_entropy_with_logits(logits, labels, weight=weights)
 
 
+def batch_loss(network: Any, batch: dict[str, torch.Tensor], loss: Loss) -> torch.Tensor:
+    """The loss of a batch, as `TrainingPairs` gives it."""
+    labels, weights = batch["label"], batch["weight"]
+    inputs = {name: values for name, values in batch.items() if name not in ("label", "weight")}
+    # torch's flash attention on a CPU is fast forward and slow backward; the plain kernel wins for short pairs.
+    with sdpa_kernel(SDPBackend.MATH if labels.device.type == "cpu" else list(SDPBackend)):
+        logits = network(**inputs).logits[:, 0].float()
+    return loss(logits, labels, weights)
+
+
+def trial_step(network: PreTrainedModel, rows: TrainingPairs, count: int, loss: Loss) -> None:
+    """One forward and backward pass of `count` rows on a CPU, just as training does it; nothing of it stays."""
+    batch = rows.__getitems__(np.resize(np.arange(len(rows)), count).tolist())
+    with leaving_no_trace(network):
+        batch_loss(network, batch, loss).backward()
+
+
 class EncoderTrainer(Trainer):
     """`Trainer` with a loss over one logit and weighted rows, batches by length, and our own scoring of `valid`.
 
@@ -82,19 +104,17 @@ class EncoderTrainer(Trainer):
         *,
         evaluation: Callable[[PreTrainedModel], dict[str, float]],
         loss: Loss,
+        compute: Compute,
         notes: Sequence[str],
         **options: Any,
     ):
-        self.evaluation, self.loss, self.notes = evaluation, loss, notes
+        self.evaluation, self.loss, self.compute, self.notes = evaluation, loss, compute, notes
         super().__init__(data_collator=as_batch, **options)
         self.remove_callback(PrinterCallback)
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> torch.Tensor:
-        labels, weights = inputs.pop("label"), inputs.pop("weight")
-        # torch's flash attention on a CPU is fast forward and slow backward; the plain kernel wins for short pairs.
-        with sdpa_kernel(SDPBackend.MATH if labels.device.type == "cpu" else list(SDPBackend)):
-            logits = model(**inputs).logits[:, 0].float()
-        return self.loss(logits, labels, weights)
+        with self.compute.autocast():
+            return batch_loss(model, inputs, self.loss)
 
     def _get_train_sampler(self, train_dataset: TrainingPairs | None = None) -> EffectiveBatches:
         rows = self.train_dataset if train_dataset is None else train_dataset
@@ -112,7 +132,7 @@ def training_arguments(
     folder: Path,
     *,
     device: str,
-    dtype: torch.dtype,
+    dtype: str,
     seed: int,
     overrides: Mapping[str, Any] = MappingProxyType({}),
 ) -> TrainingArguments:
@@ -131,9 +151,10 @@ def training_arguments(
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.max_grad_norm,
         "optim": "adamw_torch_fused" if settings.optim == "auto" else settings.optim,
-        "bf16": dtype == torch.bfloat16,
-        "fp16": dtype == torch.float16,
+        "bf16": device == "cuda" and dtype == "bfloat16",  # on a CPU `Compute` says it, once it is tried
+        "fp16": device == "cuda" and dtype == "float16",
         "use_cpu": device == "cpu",
+        "include_num_input_tokens_seen": "all" if device == "cpu" else "no",  # for the callback `Threads`
         "eval_strategy": "steps",
         "eval_steps": every,
         "save_strategy": "steps",
@@ -158,24 +179,31 @@ def make_trainer(
     evaluation: Callable[[PreTrainedModel], dict[str, float]],
     arguments: TrainingArguments,
     *,
+    compute: Compute,
     loss: Loss = weighted_loss,
+    num_threads: int | str = "auto",
+    notes: Sequence[str] = (),
     report: Callable[[list[dict[str, float]]], None] | None = None,
 ) -> EncoderTrainer:
     """A trainer of `network` on `rows`, ready to start; `evaluation` gives `auc` and what else is to be logged.
 
-    `report` gets the history whenever something is added to it.
+    `compute` is what it computes with, on a CPU; `report` gets the history whenever something is added to it.
     """
     idle = one_gpu(arguments)
     total_batch = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
     return EncoderTrainer(
         evaluation=evaluation,
         loss=loss,
-        notes=[idle] if idle else [],
+        compute=compute,
+        notes=[*notes, *([idle] if idle else [])],
         model=network,
         args=arguments,
         train_dataset=rows,
         eval_dataset=rows,  # Trainer wants one; `evaluation` has its own
-        callbacks=[Watch(total_batch, SAVE_SECONDS, reporter(report, HISTORY))],
+        callbacks=[
+            Watch(total_batch, SAVE_SECONDS, reporter(report, HISTORY)),
+            *threads_callbacks(compute, arguments.output_dir, num_threads),
+        ],
     )
 
 
@@ -214,4 +242,4 @@ def fit_once(new_trainer: Callable[[int | None], EncoderTrainer]) -> tuple[PreTr
     network = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     history = history_rows(trainer.state.log_history, HISTORY)
     seconds = time.monotonic() - start
-    return network, FitReport(trainer.args.seed, seconds, history, [*trainer.notes, *notes])
+    return network, FitReport(trainer.args.seed, seconds, history, [*notes_of(trainer), *notes])

@@ -6,17 +6,13 @@ on the attention kernel (a mask of another shape may take a slower one), so it i
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
-from competition_utils.models.scoring.trials import cached_trial
-
-TRIES = 3
+from competition_utils.models.scoring.trials import cached_trial, median_seconds
 
 
 class PrefixLayer(DynamicLayer):
@@ -36,12 +32,10 @@ class PrefixLayer(DynamicLayer):
         )
 
 
-def compute_prefix(text_model: Any, tokens: np.ndarray, device: Any) -> Cache:
-    """What the text model (without its output layer) keeps of `tokens` [n], as one row for all to share."""
+def compute_prefix(text_model: Any, tokens: torch.Tensor) -> Cache:
+    """What the text model (without its output layer) keeps of `tokens` int64 [n], as one row for all to share."""
     seen = DynamicCache()  # without a configuration: sliding layers too keep every token
-    text_model(
-        input_ids=torch.from_numpy(tokens[None].astype(np.int64)).to(device), past_key_values=seen, use_cache=True
-    )
+    text_model(input_ids=tokens[None], past_key_values=seen, use_cache=True)
     return Cache(layers=[PrefixLayer(layer.keys, layer.values) for layer in seen.layers])
 
 
@@ -50,17 +44,11 @@ def pays(behind: Callable[[], Any], whole: Callable[[], Any], *, facts: dict[str
     `facts` (`prefix_tokens` among them), and reported."""
 
     def find() -> dict[str, Any]:
-        seconds = [[_seconds(way) for way in (behind, whole)] for _ in range(TRIES + 1)][1:]
-        with_prefix, without = np.median(seconds, axis=0)
-        return {"speed_up": float(without / with_prefix)}
+        # Each ends in a NumPy array, so a GPU has finished.
+        seconds = median_seconds({"behind": behind, "whole": whole})
+        return {"speed_up": seconds["whole"] / seconds["behind"]}
 
     speed_up = cached_trial(facts, find)["speed_up"]
     chosen = "computed once" if speed_up > 1 else "computed with every row"
     print(f"scoring: the prompts' common {facts['prefix_tokens']} tokens are {chosen} ({speed_up:.2f}× when tried)")
     return speed_up > 1
-
-
-def _seconds(way: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    way()  # ends in a NumPy array, so a GPU has finished
-    return time.perf_counter() - start

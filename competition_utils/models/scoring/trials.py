@@ -1,14 +1,33 @@
-"""What was found by trying (a micro-batch, whether a prefix pays), kept so that it is tried once a machine."""
+"""What was found by trying (a micro-batch, a number format, whether a prefix pays), kept so that it is tried once a
+machine; and how ways are timed against each other."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, TypeVar
 
 from competition_utils.errors import DamagedFile
 from competition_utils.storage import hash_json, read_sealed_json, write_sealed_json
+
+TRIES = 3
+Way = TypeVar("Way")
+
+
+def median_seconds(
+    ways: Mapping[Way, Callable[[], Any]], clock: Callable[[], float] = time.perf_counter
+) -> dict[Way, float]:
+    """Median seconds of each way by `clock`, one after the other in turn, after a call of each to warm up."""
+    seconds: dict[Way, list[float]] = {way: [] for way in ways}
+    for _ in range(TRIES + 1):
+        for way, work in ways.items():
+            start = clock()
+            work()
+            seconds[way].append(clock() - start)
+    return {way: median(taken[1:]) for way, taken in seconds.items()}
 
 
 def cached_trial(facts: dict[str, Any], find: Callable[[], dict[str, Any]]) -> dict[str, Any]:

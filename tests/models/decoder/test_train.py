@@ -25,6 +25,7 @@ from competition_utils.models.decoder.rows import (
     Labelled,
     check_labels,
     row_weights,
+    shared_tokens,
     training_table,
 )
 from competition_utils.models.decoder.train import validation_figures
@@ -83,6 +84,33 @@ def test_collator_gives_classes_and_weights_and_takes_the_label_word_off():
     assert batch["label_positions"].tolist() == [1, 2]
     assert batch["classes"].tolist() == [1, 0]
     assert batch["weights"].tolist() == [2.0, 0.5]
+
+
+def test_the_beginning_that_all_prompts_share_is_taken_out_of_the_rows():
+    rows = [{"input_ids": ids, "labels": [-100], "weight": 1.0} for ids in ([5, 6, 7, 4], [5, 6, 8, 9, 3])]
+    batch = Collator(positive_id=4, pad_id=0, padding_free=False, shared=2)(rows)
+    assert batch["prefix"].tolist() == [5, 6]
+    assert batch["input_ids"].tolist() == [[7, 0], [8, 9]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
+    assert batch["position_ids"][1].tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_gradient_is_the_same_with_a_beginning_that_is_computed_once(models, family):
+    fitter = DecoderModel(toy_settings(models[family]))
+    network = fitter.add_adapter(fitter.load_base_model())
+    rows = fitter.training_rows(toy_pairs(4))
+    assert shared_tokens(rows) >= 8
+    table = [row | {"weight": 1.0} for row in training_table(rows, fitter.new_writer().label_words.ids)]
+    gradients = []
+    for shared in (0, shared_tokens(rows)):
+        collator = Collator(fitter.new_writer().label_words.ids[1], fitter.tokenizer.pad_token_id, False, shared)
+        decoder_train.batch_loss(network, collator(table), pair_loss).backward()
+        gradients.append({name: one.grad.clone() for name, one in network.named_parameters() if one.requires_grad})
+        network.zero_grad()
+    assert any(one.abs().max() > 1e-3 for one in gradients[0].values())
+    for name, expected in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], expected, atol=1e-5, rtol=1e-3)
 
 
 def test_padding_free_batches_start_positions_anew():
@@ -190,6 +218,7 @@ def test_loss_does_not_depend_on_the_micro_batch_checkpointing_or_padding(models
         "quarters": {"per_device_train_batch_size": 4},
         "checkpointing": {"per_device_train_batch_size": 16, "gradient_checkpointing": True},
         "padding_free": {"per_device_train_batch_size": 16, "batching": "padding_free"},
+        "beginning_with_every_row": {"per_device_train_batch_size": 16, "share_prefix": False},
     }.items():
         assert losses(fit(models["qwen2"], tmp_path / name, **others)[1]) == pytest.approx(whole, abs=2e-3), name
 

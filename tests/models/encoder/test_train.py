@@ -65,10 +65,11 @@ def test_a_row_of_twice_the_weight_counts_twice():
 
 def test_arguments_are_those_of_the_settings(model, tmp_path):
     settings = model(total_batch_size=32, per_device_train_batch_size=8, warmup_ratio=0.2).settings
-    arguments = training_arguments(settings, tmp_path, device="cpu", dtype=torch.bfloat16, seed=5)
+    arguments = training_arguments(settings, tmp_path, device="cpu", dtype="bfloat16", seed=5)
     assert arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps == 32
     assert arguments.get_warmup_steps(100) == 20
-    assert arguments.bf16 and arguments.use_cpu and arguments.seed == 5
+    assert arguments.use_cpu and arguments.seed == 5
+    assert not arguments.bf16  # a trial says it, see test_compute.py
 
 
 def test_the_loss_does_not_depend_on_the_rows_at_once(model, pair_maker, tmp_path):
