@@ -75,8 +75,7 @@ def _from_hub(load: Any, name: str, **options: Any) -> Any:
         first_line = str(error).strip().splitlines()[0]
         raise UserError(
             f"model: expected {', '.join(PRETRAINED)}, a Hub name or a folder with config.json and weights, "
-            f"found {name!r} ({first_line}). Check the spelling, log in to the Hub where the model asks for "
-            "it, or give a folder."
+            f"found {name!r} ({first_line}). Check the spelling, log in to the Hub, or give a folder."
         ) from error
 
 
