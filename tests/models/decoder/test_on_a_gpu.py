@@ -13,6 +13,7 @@ from tiny_decoders import build_tiny, toy_pairs, toy_settings
 
 from competition_utils.errors import UserError
 from competition_utils.models.base import load_model
+from competition_utils.models.compute import Compute
 from competition_utils.models.decoder import device, launch, load, resident
 from competition_utils.models.decoder import model as decoder_model
 from competition_utils.models.decoder.device import DeviceChoice, Machine, choose_device, look_at_machine
@@ -152,7 +153,8 @@ def test_unsloths_model_is_never_given_a_shared_beginning(share_prefix):
     choice = dataclasses.replace(CPU_CHOICE, backend="unsloth")
     decoder = Decoder(NoForeignCache(), SimpleNamespace(pad_token_id=0), None, choice)
     prompts = [[*range(1, 20), last] for last in range(100)]
-    np.testing.assert_allclose(score_decoder(decoder, prompts, settings, TokenBudget(1024)), 0.5)
+    scores = score_decoder(decoder, prompts, settings, TokenBudget(1024), Compute("cpu", "float32"))
+    np.testing.assert_allclose(scores, 0.5)
 
 
 def test_batches_go_to_where_the_label_rows_are_even_if_the_embedding_is_elsewhere():

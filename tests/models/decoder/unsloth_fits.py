@@ -25,6 +25,7 @@ except Exception as error:  # whatever its many imports raise, there is no rehea
 import numpy as np
 import pandas as pd
 
+from competition_utils.models.compute import Compute
 from competition_utils.models.decoder import fit, load, micro_batch
 from competition_utils.models.decoder import model as decoder_model
 from competition_utils.models.decoder import train as decoder_train
@@ -79,7 +80,8 @@ def run(job):
     reloaded = model.open()
     load.load_adapter(reloaded.model, out / "adapter")
     for name, one in (("trained", decoder), ("reloaded", reloaded)):
-        scores = score_decoder(one, one.writer.write(valid).ids, model.settings, TokenBudget(2048))
+        compute = Compute(one.choice.device, one.choice.dtype)
+        scores = score_decoder(one, one.writer.write(valid).ids, model.settings, TokenBudget(2048), compute)
         np.save(out / f"{name}.npy", scores)
     kinds = Counter(type(module).__name__ for module in decoder.model.modules())
     formats = Counter(str(one.dtype) for one in decoder.model.parameters() if one.requires_grad)
