@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ HELP = [sys.executable, "-m", "competition_utils", "check-data", "--help"]
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks into /proc to see what is imported")
 @pytest.mark.parametrize("library", ["numpy", "pandas", "pyarrow", "orjson"])
 def test_ctrl_c_during_imports_is_silent_and_status_130(library):
-    child = subprocess.Popen(HELP, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # tests in the background ignore Ctrl-C
+    child = subprocess.Popen(HELP, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heeds)
     maps = Path(f"/proc/{child.pid}/maps")
     while child.poll() is None and f"/{library}/" not in maps.read_text():
         time.sleep(0.001)
