@@ -51,7 +51,7 @@ def test_full_disk_under_a_parquet_writer_is_the_same_message(small_disk):
 @pytest.mark.parametrize(
     "error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("I/O error: No space left on device")]
 )
-def test_full_disk_told_by_any_library_is_one_message(tmp_path, error):
+def test_full_disk_reported_by_any_library_is_one_message(tmp_path, error):
     with pytest.raises(DiskFull, match=f"^{tmp_path}"), atomic_write(tmp_path / "new" / "weights") as beside:
         beside.write_bytes(b"half")
         raise error

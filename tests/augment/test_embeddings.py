@@ -61,7 +61,7 @@ def test_no_texts_give_no_vectors():
     assert embed([]).shape == (0, 384)
 
 
-def test_a_model_that_cannot_be_had_is_told_in_one_line(tmp_path):
+def test_a_model_that_cannot_be_had_is_reported_in_one_line(tmp_path):
     with pytest.raises(UserError, match="no-such-model"):
         embed(["x"], str(tmp_path / "no-such-model"))
     embeddings._load.cache_clear()

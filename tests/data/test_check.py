@@ -147,7 +147,7 @@ def test_the_official_sample_has_254_rows_in_ten_languages_and_no_fault():
     assert (file.rows, len(file.languages), file.faults) == (254, 10, ())
 
 
-def test_a_file_without_a_sound_row_is_told_with_its_faults(tmp_path):
+def test_a_file_without_a_sound_row_is_reported_with_its_faults(tmp_path):
     row = {"id": 1, "task": "QC", "language": "en", "origin_query": "a", "category_path": "b", "label": 2}
     (tmp_path / "train_QC.txt").write_text(json.dumps(row) + "\n")
     (tmp_path / "dev_QC.txt").write_text("")

@@ -97,7 +97,7 @@ FAULTY_THIRD_LINES = {
 
 
 @pytest.mark.parametrize("fault", FAULTY_THIRD_LINES)
-def test_a_fault_is_told_with_its_kind_its_line_and_what_was_found(tmp_path, fault):
+def test_a_fault_is_reported_with_its_kind_its_line_and_what_was_found(tmp_path, fault):
     bad, kind, found = FAULTY_THIRD_LINES[fault]
     report = inspect_file(file_of(tmp_path, *third_line_is(bad)), QC)
     assert [(f.kind, f.where) for f in report.faults] == [(kind, "train_QC.txt:3")]
@@ -113,7 +113,7 @@ def test_an_allowed_fault_leaves_its_row_out_and_says_so(tmp_path, fault):
     assert table["id"].tolist() == [1, 2, 4]
 
 
-def test_a_byte_that_is_not_utf8_is_told_with_its_offset_in_the_file(tmp_path):
+def test_a_byte_that_is_not_utf8_is_reported_with_its_offset_in_the_file(tmp_path):
     path = file_of(tmp_path, *third_line_is(GOOD[2].replace(b"query 3", b"caf\xe9")))
     offset = path.read_bytes().index(b"\xe9")
     assert inspect_file(path, QC).faults[0].found.endswith(f"byte offset {offset} of the file")
@@ -141,7 +141,7 @@ ID_TWICE_ONE_ROW_HURT = {
 
 
 @pytest.mark.parametrize("case", ID_TWICE_ONE_ROW_HURT)
-def test_a_duplicate_id_is_told_though_a_row_of_the_two_has_another_fault(tmp_path, case):
+def test_a_duplicate_id_is_reported_though_a_row_of_the_two_has_another_fault(tmp_path, case):
     rows, place, first = ID_TWICE_ONE_ROW_HURT[case]
     faults = inspect_file(file_of(tmp_path, *map(line, rows)), QC).faults
     reported = [(fault.where, fault.found.partition(", ")[2]) for fault in faults if fault.kind == "duplicate id"]
@@ -149,7 +149,7 @@ def test_a_duplicate_id_is_told_though_a_row_of_the_two_has_another_fault(tmp_pa
     assert sum(fault.kind == "wrong task" for fault in faults) == str(rows).count("QX")
 
 
-def test_a_missing_label_is_told_though_the_row_has_another_fault(tmp_path):
+def test_a_missing_label_is_reported_though_the_row_has_another_fault(tmp_path):
     rows = [row(1), without(2, "label") | HURT]
     faults = inspect_file(file_of(tmp_path, *map(line, rows)), QC).faults
     assert [(fault.kind, fault.where) for fault in faults] == [
@@ -219,7 +219,7 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("case", ACCEPTED)
-def test_harmless_oddities_are_read_as_usual_and_told(tmp_path, case):
+def test_harmless_oddities_are_read_as_usual_and_reported(tmp_path, case):
     content, note = ACCEPTED[case]
     (tmp_path / "train_QC.txt").write_bytes(content)
     report = inspect_file(tmp_path / "train_QC.txt", QC)
@@ -241,7 +241,7 @@ def test_a_null_title_is_kept_as_missing_and_counted(tmp_path):
     assert [n for n in report.notes if "1 null category_path" in n]
 
 
-def test_further_fields_are_kept_and_told(tmp_path):
+def test_further_fields_are_kept_and_reported(tmp_path):
     lines = [line(row(1, price=2, shop="a")), line(row(2, price=None)), line(row(3, price=4, shop="nan"))]
     report = inspect_file(file_of(tmp_path, *lines), QC)
     assert report.table["extra_price"].to_list() == [2, pd.NA, 4]

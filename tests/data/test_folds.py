@@ -136,7 +136,7 @@ def test_the_leak_test_fails_on_a_row_without_a_fold():
         check_no_leak(table, np.array([0, -1]), table["query"].to_numpy())
 
 
-def test_a_missing_label_is_told_with_its_id():
+def test_a_missing_label_is_reported_with_its_id():
     table = table_of([("en", "lamp", "toys", 1), ("en", "boot", "toys", None)])
     with pytest.raises(DataError, match="id 2: no label"):
         make_folds(table, QI)

@@ -62,7 +62,7 @@ def test_words_in_common_without_translations(measured):
     assert words_in_common(measured.drop(columns="query_en")).tolist() == [1, 0, 0, 0, 0, 0]
 
 
-def test_scores_are_told_by_the_words_in_common(measured):
+def test_scores_are_reported_by_the_words_in_common(measured):
     table = scores_by_similarity(measured)
     assert table.index.tolist() == ["none", "all"]
     assert table["rows"].tolist() == [3, 3]

@@ -68,7 +68,7 @@ def test_precision_recall_and_rate_belong_to_the_best_cut():
     assert best.positive_rate == 3 / 4
 
 
-def test_neighbouring_floats_are_told_apart():
+def test_neighbouring_floats_are_reported_apart():
     low = 0.5
     high = np.nextafter(low, 1)
     best = best_threshold([0, 1], np.array([low, high]))

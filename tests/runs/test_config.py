@@ -28,11 +28,11 @@ def test_a_config_is_found_by_its_path(project, monkeypatch):
     assert load_config("configs/small.yaml").name == "small"
 
 
-def test_a_config_that_does_not_exist_is_told_with_the_nearest_and_all_names(project):
+def test_a_config_that_does_not_exist_is_reported_with_the_nearest_and_all_names(project):
     assert "(did you mean small?)" in refusal("smal")
 
 
-def test_every_fault_is_told_at_once(project):
+def test_every_fault_is_reported_at_once(project):
     message = refusal(write_config(project, "sed: 1\nseed: many\nrun_dir: x\n"), "hold=3", "nonsense")
     assert "mine.yaml: 5 wrong" in message
     assert "sed: no such setting (did you mean seed?)" in message
@@ -47,7 +47,7 @@ def test_a_config_that_is_no_mapping_is_refused(project, text):
     assert "expected a mapping" in refusal(write_config(project, text))
 
 
-def test_broken_yaml_is_told_with_file_and_line(project):
+def test_broken_yaml_is_reported_with_file_and_line(project):
     assert "mine.yaml:2" in refusal(write_config(project, "seed: 1\nhold: a: b\n"))
 
 
@@ -100,7 +100,7 @@ def test_the_size_of_the_built_in_sample_is_a_setting(project):
     assert settings.sample_size == {"rows": 300, "dev_rows": 2000, "test_rows": 2000, "seed": 0}
 
 
-def test_a_misspelt_setting_of_a_model_is_told_before_anything_runs(project):
+def test_a_misspelt_setting_of_a_model_is_reported_before_anything_runs(project):
     message = refusal(write_config(project, "encoder: {epoch: 2}\nlinear: {C: much}\n"))
     assert "encoder.epoch: no such setting (did you mean num_train_epochs?)" in message
     assert "linear.C: expected a valid number, found 'much'" in message

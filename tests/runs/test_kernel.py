@@ -41,7 +41,7 @@ def test_a_failed_notebook_lies_at_its_place_with_the_traceback(project):
     assert not list(project.rglob("*.running.ipynb"))
 
 
-def test_wrong_input_told_in_a_cell_is_wrong_input_of_the_run(project):
+def test_wrong_input_reported_in_a_cell_is_wrong_input_of_the_run(project):
     with pytest.raises(UserError, match=r"(?s)train_QC\.txt:3: 7.*Mend the file"):
         run_as_finetune(project, "told_wrong_input")
 
@@ -51,7 +51,7 @@ def test_a_file_that_a_cell_may_not_read_is_wrong_input_of_the_run(project):
         run_as_finetune(project, "forbidden_file")
 
 
-def test_a_kernel_that_dies_is_told(project):
+def test_a_kernel_that_dies_is_reported(project):
     with pytest.raises(StageFailed, match="its kernel died"):
         run_as_finetune(project, "kernel_dies")
 

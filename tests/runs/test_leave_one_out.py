@@ -73,7 +73,7 @@ def test_created_rows_never_validate_and_no_fold_is_on_both_sides():
     assert not set(split.fit["fold"]) & set(split.valid["fold"])
 
 
-def test_each_language_is_told_and_all_of_them_together(tmp_path):
+def test_each_language_is_reported_and_all_of_them_together(tmp_path):
     left_out = leave_one_language_out(
         augmented_table(), lambda: Oracle({}), work_dir=tmp_path, seed=0, with_augmentation=True, resamples=50
     )
@@ -147,7 +147,7 @@ def test_an_unknown_run_is_refused_with_the_runs_there_are(run_with_oracle):
         command.run(arguments("sampel"))
 
 
-def test_a_run_without_the_stage_is_told_which_to_run(run_with_oracle):
+def test_a_run_without_the_stage_is_reported_which_to_run(run_with_oracle):
     with pytest.raises(UserError, match="Run stage augmentation"):
         command.run(arguments("sample", "--task", "QI"))
 

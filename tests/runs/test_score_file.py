@@ -121,7 +121,7 @@ def test_an_output_of_unknown_kind_is_refused_before_any_work(tmp_path):
         score_file(tmp_path / "no model", tmp_path / "no input", tmp_path / "scores.xls")
 
 
-def test_a_file_with_other_fields_is_told_with_what_it_has(model, tmp_path):
+def test_a_file_with_other_fields_is_reported_with_what_it_has(model, tmp_path):
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match=r"or with query and target; found a, b in"):
         score_file(model, tmp_path / "other.csv", tmp_path / "scores.csv")

@@ -160,6 +160,6 @@ def test_metrics_can_be_read_by_later_stages(project):
     assert open_stage("augmentation", run, {}).read_json("metrics", of="eda") == {"rows": 2}
 
 
-def test_a_missing_data_folder_is_told_with_what_to_do(project):
+def test_a_missing_data_folder_is_reported_with_what_to_do(project):
     with pytest.raises(UserError, match="Give --data-dir DIR"):
         open_stage("eda", RUN, {}).data_folder("nowhere")

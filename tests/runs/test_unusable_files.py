@@ -72,14 +72,14 @@ def message_of(command: str, capsys: pytest.CaptureFixture) -> str:
 
 
 @pytest.mark.parametrize(("command", "place"), FORBIDDEN)
-def test_a_file_without_read_permission_is_told_by_name(command, place, house, monkeypatch, capsys):
+def test_a_file_without_read_permission_is_reported_by_name(command, place, house, monkeypatch, capsys):
     forbid(house / place, monkeypatch)
     text = message_of(command, capsys)
     assert "Permission denied" in text and Path(place).name in text
 
 
 @pytest.mark.parametrize(("command", "place"), NO_FOLDER)
-def test_a_folder_in_the_place_of_a_file_is_told_by_name(command, place, house, capsys):
+def test_a_folder_in_the_place_of_a_file_is_reported_by_name(command, place, house, capsys):
     (house / place).unlink()
     (house / place).mkdir()
     text = message_of(command, capsys)
@@ -87,7 +87,7 @@ def test_a_folder_in_the_place_of_a_file_is_told_by_name(command, place, house, 
 
 
 @pytest.mark.parametrize(("command", "place"), PLACES.items())
-def test_a_link_to_nothing_is_told_by_name(command, place, house, capsys):
+def test_a_link_to_nothing_is_reported_by_name(command, place, house, capsys):
     (house / place).unlink()
     (house / place).symlink_to(house / "gone")
     text = message_of(command, capsys)
@@ -103,12 +103,12 @@ def test_a_sample_cannot_be_written_into_a_file(house, capsys):
     assert "words.tsv" in message_of("sample --out words.tsv", capsys)
 
 
-def test_a_runs_folder_that_is_a_file_is_told(house, capsys):
+def test_a_runs_folder_that_is_a_file_is_reported(house, capsys):
     (house / "papermill_runs" / "small").write_text("")
     assert "papermill_runs/small" in message_of("run small", capsys)
 
 
-def test_a_forbidden_file_beside_the_official_ones_is_passed_over_and_told(house, monkeypatch, capsys):
+def test_a_forbidden_file_beside_the_official_ones_is_passed_over_and_reported(house, monkeypatch, capsys):
     (house / "data" / "notes.txt").write_text("{}")
     (house / "data" / "lexicon.tsv").unlink()
     forbid(house / "data" / "notes.txt", monkeypatch)
@@ -116,12 +116,12 @@ def test_a_forbidden_file_beside_the_official_ones_is_passed_over_and_told(house
     assert "notes.txt: ignored (cannot be read: Permission denied)" in capsys.readouterr().out
 
 
-def test_of_a_failed_renaming_the_name_that_the_user_gave_is_told():
+def test_of_a_failed_renaming_the_name_that_the_user_gave_is_reported():
     error = OSError(errno.EISDIR, "Is a directory", ".scores.csv.1.part", None, "scores.csv")
     assert str(unusable_file(error)).startswith("scores.csv: ")
 
 
-def test_a_full_disk_is_told():
+def test_a_full_disk_is_reported():
     assert "full" in str(unusable_file(OSError(errno.ENOSPC, "No space left on device")))
 
 

@@ -132,7 +132,7 @@ def test_a_beginning_computed_once_gives_the_scores_of_whole_prompts(fitted, fam
     np.testing.assert_allclose(shared, whole, atol=1e-5)
 
 
-def test_whether_a_common_beginning_pays_is_tried_once_and_told(fitted, tmp_path, monkeypatch, capsys):
+def test_whether_a_common_beginning_pays_is_tried_once_and_reported(fitted, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     decoder, pairs = fitted("qwen2", "head"), toy_pairs(400, 5).drop_duplicates(["query", "target", "language"])
     first = decoder.score(pairs)
@@ -221,7 +221,7 @@ def _multimodal(text_model, folder, *, old_names):
 # Errors and warnings
 
 
-def test_all_faults_of_the_settings_are_told_together():
+def test_all_faults_of_the_settings_are_reported_together():
     with pytest.raises(UserError) as error:
         new_model("decoder", {"lora_rnk": 8, "objective": "heads", "learning_rate": -1, "load_in_4bit": 1})
     text = str(error.value)

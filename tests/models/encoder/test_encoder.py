@@ -62,7 +62,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_name():
         EncoderModel({"epoch": 3})
 
 
-def test_a_model_that_cannot_be_found_is_told_in_one_sentence(pair_maker, tmp_path, monkeypatch):
+def test_a_model_that_cannot_be_found_is_reported_in_one_sentence(pair_maker, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     model = new_model("encoder", {"model_name_or_path": str(tmp_path / "nowhere")})
     with pytest.raises(UserError, match=r"encoder\.model_name_or_path: expected minilm, .* on the Hub"):

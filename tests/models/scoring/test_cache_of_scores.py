@@ -151,7 +151,7 @@ halves = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=12)
 
 
 @given(known=halves, asked=halves)
-def test_keys_that_share_one_half_are_told_apart(known, asked, tmp_path_factory):
+def test_keys_that_share_one_half_are_reported_apart(known, asked, tmp_path_factory):
     cache = ScoreCache(tmp_path_factory.mktemp("cache"))
     cache.add(np.array(known, dtype=KEY), np.array([high + 10 * low for high, low in known], dtype=np.float32))
     expected = [high + 10 * low if (high, low) in known else np.nan for high, low in asked]

@@ -95,7 +95,7 @@ def test_one_token_is_asked_for_out_of_the_two_label_words(fitted, vllm):
     assert vllm.sampling[0].max_tokens == 1 and len(vllm.sampling[0].allowed_token_ids) == 2
 
 
-def test_a_missing_package_is_told_with_what_to_do(fitted):
+def test_a_missing_package_is_reported_with_what_to_do(fitted):
     with pytest.raises(UserError, match=r"package vllm, found none.*score_engine: own"):
         through_vllm(fitted).score(toy_pairs(4))
 
