@@ -14,6 +14,10 @@ from pathlib import Path
 class UserError(Exception):
     """Something the user gave is wrong; the command line prints the text and exits with status 2."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in a notebook instead of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class DamagedFile(UserError):
     """A file of a run, a model or a cache that cannot be read as what it should be."""

@@ -131,6 +131,6 @@ def read_changes(folder: Path) -> dict[int, int]:
 
 
 def changes_as_notes(folder: Path) -> list[str]:
-    """A sentence where the number of threads changed within the training in this folder."""
+    """A sentence for the report of a fit where its number of threads changed; `folder` is the trainer's."""
     changes = ", ".join(f"{count} from step {step} on" for step, count in read_changes(folder).items())
     return [f"threads changed, since steps had become slow: {changes}"] if changes else []

@@ -140,7 +140,7 @@ def leaving_no_trace(network: Any) -> Iterator[None]:
 
 
 def threads_callbacks(compute: Compute, folder: str, wish: int | str) -> list[TrainerCallback]:
-    """A callback that looks after the number of threads, where there is one to look after."""
+    """The callback `Threads`, for a fit of one process on a CPU whose number of threads (`wish`) is "auto"."""
     watched = wish == "auto" and compute.threads and most_threads() > 1 and not distributed.is_launched()
     return [Threads(Path(folder), most_threads())] if watched else []
 

@@ -26,12 +26,13 @@ LINES_SHOWN = 8
 WIDE = {"description_width": "8rem"}
 
 
-def choose_data() -> widgets.Combobox:
-    """A field for `data_dir`: the built-in sample, a folder found in data/ or ../shared/data, or any path typed."""
+def choose_data(data_dir: str = paths.BUILT_IN_SAMPLE) -> widgets.Combobox:
+    """A field for `data_dir`, which comes first; the built-in sample, a folder found in data/ or ../shared/data, or any
+    path typed."""
     root = paths.project_root()
     places = (root / "data", root.parent / "shared" / "data")
     found = sorted(file.parent for place in places for file in place.glob("*/train_QC.txt*"))
-    options = [paths.BUILT_IN_SAMPLE, *dict.fromkeys(map(str, found))]
+    options = list(dict.fromkeys([data_dir, paths.BUILT_IN_SAMPLE, *map(str, found)]))
     layout = widgets.Layout(width="42rem")
     return widgets.Combobox(value=options[0], options=options, description="data folder", style=WIDE, layout=layout)
 
@@ -57,7 +58,9 @@ class RunForm(widgets.VBox):
         )
         self.name = widgets.Text(value="first", description="name of the run", style=WIDE)
         self.button = widgets.Button(description="Start the run", button_style="primary", icon="play")
-        self.bar = widgets.IntProgress(max=len(paths.STAGES), description="0 of 5 stages", style=WIDE)
+        self.bar = widgets.IntProgress(
+            max=len(paths.STAGES), description=f"0 of {len(paths.STAGES)} stages", style=WIDE
+        )
         self.lines, self.link = widgets.HTML(), widgets.HTML()
         self.status: int | None = None
         self.button.on_click(lambda _: self.start())

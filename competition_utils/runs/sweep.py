@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 
-import pandas as pd
-
 from competition_utils.errors import UserError
 from competition_utils.runs.config import load_config
 from competition_utils.runs.runner import Run, execute_run
-from competition_utils.storage import read_json
 
 
 def plan(
@@ -44,15 +41,3 @@ def execute(runs: Sequence[Run], say: Callable[[str], None]) -> None:
     for number, run in enumerate(runs, start=1):
         say(f"\n{number} of {len(runs)}: {run.name}")
         execute_run(run, resume=run.folder.exists(), first=None, last=None)
-
-
-def overview(runs: Sequence[Run]) -> pd.DataFrame:
-    """F1 of each finished run: by task, their mean, on unseen languages, and the seconds it took."""
-    rows = {}
-    for run in runs:
-        metrics = read_json(run.folder / "metrics.json", need=["tasks", "f1_mean", "seconds"])
-        figures = {}
-        for task, entry in metrics["tasks"].items():
-            figures |= {f"{task} F1": entry["f1"], f"{task} unseen": entry.get("unseen_language_f1")}
-        rows[run.name] = {**figures, "mean F1": metrics["f1_mean"], "seconds": sum(metrics["seconds"].values())}
-    return pd.DataFrame.from_dict(rows, orient="index")

@@ -20,7 +20,7 @@ CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 LONGEST_CELL = 20
 
-START = "00_start.ipynb"  # no stage of a run: it has no parameters, saves no figures and finishes nothing
+START = "00_start.ipynb"  # no stage of a run: its parameter is no setting, it saves no figures and finishes nothing
 STAGES = [path for path in NOTEBOOKS if path.name != START]
 
 every_stage = pytest.mark.parametrize("notebook", STAGES, ids=lambda path: path.stem)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from competition_utils import paths
 from competition_utils.errors import UserError
@@ -32,6 +33,18 @@ def test_folders_with_official_files_are_offered_after_the_sample(project):
 def test_a_folder_that_is_not_there_is_a_message(project):
     with pytest.raises(UserError, match="nowhere"):
         start.check("nowhere")
+
+
+def test_in_a_notebook_a_message_has_no_traceback(project, capsys):
+    shell = InteractiveShell.instance()
+    shell.run_cell("from competition_utils.runs import start; start.check('nowhere')")
+    shown = capsys.readouterr().out
+    assert "nowhere" in shown and "UserError: " in shown and "Traceback" not in shown
+
+
+def test_the_folder_of_the_parameters_cell_is_offered_first(project):
+    field = start.choose_data("mine")
+    assert field.value == "mine" and field.options == ("mine", "sample")
 
 
 def test_the_button_runs_the_command_that_one_would_type(form):

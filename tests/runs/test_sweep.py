@@ -2,7 +2,8 @@ import pytest
 
 from competition_utils.cli.main import main
 from competition_utils.errors import UserError
-from competition_utils.runs import sweep
+from competition_utils.runs import ledger, sweep
+from competition_utils.runs.report.tables import runs_table
 from competition_utils.storage import write_json
 
 
@@ -60,14 +61,13 @@ def test_runs_that_are_there_are_resumed_and_new_ones_started(data, monkeypatch,
     assert started == [("sample-linear", True), ("sample-encoder", False)]
 
 
-def test_the_overview_tells_each_runs_f1_and_seconds(data, tmp_path):
-    (run,) = plan(data)
-    run.folder = tmp_path
+def test_the_table_of_a_sweep_has_each_runs_f1_and_seconds(tmp_path):
     task = {"f1": 0.8, "unseen_language_f1": 0.7}
     metrics = {"tasks": {"QC": task, "QI": task}, "f1_mean": 0.8, "seconds": {"eda": 1.0, "finetune": 2.0}}
-    write_json(tmp_path / "metrics.json", metrics)
-    row = sweep.overview([run]).loc["sample"]
-    assert row.to_dict() == {
+    write_json(tmp_path / "sample" / "metrics.json", metrics)
+    (tmp_path / "sample" / "run.yaml").write_text("device: 2 CPUs\n")
+    row = runs_table([ledger.entry(tmp_path / "sample")]).frame.loc["sample"]
+    assert row[["QC F1", "QC unseen", "QI F1", "QI unseen", "mean F1", "seconds"]].to_dict() == {
         "QC F1": 0.8,
         "QC unseen": 0.7,
         "QI F1": 0.8,

@@ -28,8 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from competition_utils.augment.strategies import load_strategy
     from competition_utils.cli.commands import compare
-    from competition_utils.runs import sweep
+    from competition_utils.runs import ledger, sweep
     from competition_utils.runs.kernel import StageFailed
+    from competition_utils.runs.report.tables import print_table, runs_table
 
     for strategy in args.strategy:
         load_strategy(strategy)
@@ -40,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
     except StageFailed as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"\n{sweep.overview(runs).to_string(float_format='{:.4f}'.format, na_rep='')}")
-    names = [one.name for one in runs]
-    return compare.run(argparse.Namespace(run_names=names, task="all", resamples=1000, seed=0)) if len(runs) > 1 else 0
+    if len(runs) > 1:
+        names = [one.name for one in runs]
+        return compare.run(argparse.Namespace(run_names=names, task="all", resamples=1000, seed=0))
+    print_table(runs_table([ledger.entry(one.folder) for one in runs]).frame)
+    return 0

@@ -72,7 +72,7 @@ def _from_hub(load: Any, name: str, **options: Any) -> Any:
     except (UserError, RuntimeError):  # memory or device, which no other folder mends
         raise
     except Exception as error:  # tokenizers, safetensors and torch raise kinds of their own for damaged files
-        first_line = str(error).strip().splitlines()[0]
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
             f"model: expected {', '.join(PRETRAINED)}, a Hub name or a folder with config.json and weights, "
             f"found {name!r} ({first_line}). Check the spelling, log in to the Hub, or give a folder."
@@ -333,7 +333,7 @@ def load_adapter(model: Any, folder: Path) -> None:
         raise UserError(f"adapter: expected {folder / LABEL_ROWS}, found none. Give the folder of a fitted decoder.")
     found, expected = PeftConfig.from_pretrained(str(folder)).r, model.peft_config["default"].r
     if found != expected:
-        raise UserError(f"adapter: expected rank {expected}, found {found} in {folder}. Set `lora_rank: {found}`.")
+        raise UserError(f"adapter: expected rank {expected}, found {found} in {folder}. Set `lora_r: {found}`.")
     set_peft_model_state_dict(model, load_peft_weights(str(folder), device="cpu"))
     load_label_rows(model, folder)
 

@@ -57,8 +57,8 @@ def largest_that_fits(choices: Iterable[Fit], try_step: Callable[[Fit], None]) -
         else:
             return choice
     raise UserError(
-        "micro_batch: expected a step of one row to fit into the GPU's memory, found that it does not. "
-        "Set `four_bit: true`, a smaller `max_length`, or `parallel: fsdp` with more `processes`."
+        "per_device_train_batch_size: expected a step of one row to fit into the GPU's memory, found that it does not. "
+        "Set `load_in_4bit: true`, a smaller `max_length`, or `parallel: fsdp` with a higher `num_processes`."
     )
 
 

@@ -215,7 +215,7 @@ def _load(auto_class, name: str, **more):
     except (UserError, RuntimeError):  # memory or device, which no other folder mends
         raise
     except Exception as error:  # tokenizers, safetensors and torch raise kinds of their own for damaged files
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
             f"encoder.model_name_or_path: expected {', '.join(PRETRAINED)}, a folder or a name on the Hub, within "
             "reach; "

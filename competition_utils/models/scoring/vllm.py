@@ -79,5 +79,5 @@ class VllmScorer:
 def _rank_set_aside(rank: int) -> int:
     larger = [size for size in LORA_RANKS if size >= rank]
     if not larger:
-        raise UserError(f"lora_rank: vLLM takes adapters up to rank {LORA_RANKS[-1]}, found {rank}. Merge the model.")
+        raise UserError(f"lora_r: vLLM takes adapters up to rank {LORA_RANKS[-1]}, found {rank}. Merge the model.")
     return larger[0]

@@ -186,7 +186,7 @@ def test_no_step_that_fits_is_an_error_that_says_what_to_do():
     def step(choice):
         raise torch.OutOfMemoryError("out of memory")
 
-    with pytest.raises(UserError, match="four_bit"):
+    with pytest.raises(UserError, match="load_in_4bit"):
         largest_that_fits([Fit(1, True)], step)
 
 
@@ -487,7 +487,7 @@ def test_start_from_goes_on_with_another_fits_adapter(models, tmp_path):
 
 def test_start_from_another_rank_is_refused(models, tmp_path):
     fit(models["qwen2"], tmp_path / "first")
-    with pytest.raises(UserError, match="lora_rank: 16"):
+    with pytest.raises(UserError, match="lora_r: 16"):
         fit(models["qwen2"], tmp_path / "second", start_from=str(tmp_path / "first" / "fitted"), lora_rank=8)
 
 
