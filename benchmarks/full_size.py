@@ -139,7 +139,7 @@ def score_file(project: Path, model: str, rows: int) -> pd.DataFrame:
 
 def make_file(data: Path, path: Path, rows: int) -> None:
     """The test rows of QI again and again, each with its own id and a number behind its query, part by part."""
-    test = pd.read_json(data / "test_QI.txt", lines=True)[["id", *QI.fields]]
+    test = pd.read_json(data / "test_QI.txt", lines=True)[list(QI.fields)]
     with pq.ParquetWriter(path, pa.Table.from_pandas(test, preserve_index=False).schema) as writer:
         for start in range(0, rows, len(test)):
             part = test.head(rows - start).assign(id=np.arange(start, min(start + len(test), rows)))
