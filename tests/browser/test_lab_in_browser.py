@@ -128,7 +128,7 @@ def test_a_field_that_is_changed_changes_the_cell_that_is_run_again(browser, ser
     field = page.locator(".widget-text input").first
     field.fill(str(other))
     field.press("Enter")
-    checks = page.locator(".jp-CodeCell").nth(2)
+    checks = page.locator(".jp-CodeCell").filter(has_text="start.check(")
     assert "train_QI.txt" in checks.locator(".jp-OutputArea").inner_text()
     checks.locator(".cm-content").click()
     page.keyboard.press("Control+Enter")
