@@ -262,7 +262,7 @@ def _timed(function, given: tuple, seconds: list[float]):
 
 def score_a_file(source: Path) -> None:
     """Twice: the second time every score comes from the cache."""
-    from competition_utils.runs import score_file as module
+    from competition_utils.runs.scoring import score_file as module
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

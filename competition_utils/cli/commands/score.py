@@ -1,22 +1,28 @@
-"""`score`: relevance scores for any file of query–target pairs, by a model that a run has fitted."""
+"""`score`: relevance scores for a file or a folder of query–target pairs, by a model that a run has fitted."""
 
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from competition_utils.cli.arguments import add_parameters
 from competition_utils.errors import UserError
 
-HELP = "score pairs of a file with a fitted model"
+HELP = "score pairs of a file, or of a folder of parquet shards, with a fitted model"
 EXAMPLES = """\
   python -m competition_utils score --model papermill_runs/sample/finetune/QC/fold0 \\
       --input data/test_QC.txt --output scores.csv
+  python -m competition_utils score --model … --input shards/ --output scores/
+  python -m competition_utils score --model … --input shards/ --output scores/ --share 3/16
   python -m competition_utils score --model … --input … --output … -p score_engine=vllm -p dtype=bfloat16
   accelerate launch --num_processes 4 -m competition_utils score --model … --input … --output …
 
 The input has the official fields, or the columns query and target. The output has id, task, language, score.
-Scores are kept by content in .cache/scores: after a kill the same command goes on where it ended.
+After a kill the same command goes on where it ended: the scores of a file are kept by content in .cache/scores, a
+folder has a shard of scores for each shard, and receipts of those that are finished.
 """
 
 
@@ -25,25 +31,70 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", required=True, type=Path, help="folder of a fitted model, e.g. RUN/finetune/QC/fold0"
     )
     parser.add_argument(
-        "--input", required=True, type=Path, help="pairs: JSON lines (.txt, .jsonl, .gz), CSV or parquet"
+        "--input",
+        required=True,
+        type=Path,
+        help="pairs: JSON lines (.txt, .jsonl, .gz), CSV or parquet, or a folder of parquet shards",
     )
     parser.add_argument(
-        "--output", required=True, type=Path, help="where the scores go: .csv, .parquet, .txt or .jsonl"
+        "--output",
+        required=True,
+        type=Path,
+        help="where the scores go: .csv, .parquet, .txt or .jsonl; a folder where the input is one",
     )
     parser.add_argument("--task", choices=["QC", "QI"], help="QC or QI; found from the file's fields when left out")
     add_parameters(parser, "a setting of the model to use instead of the saved one")
     parser.add_argument("--lexicon", type=Path, help="translates queries; found beside the input when left out")
+    parser.add_argument(
+        "--share", metavar="K/N", type=_share, help="of a folder: every N-th shard from the K-th on, K from 0 to N - 1"
+    )
+
+
+def _share(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or int(found[1]) >= int(found[2]):
+        raise argparse.ArgumentTypeError(f"expected K/N with K from 0 to N - 1, e.g. 0/16; found {text!r}")
+    return int(found[1]), int(found[2])
 
 
 def run(args: argparse.Namespace) -> int:
-    from competition_utils.runs.score_file import score_file
     from competition_utils.settings.reading import parse_overrides
 
     overrides, faults = parse_overrides(args.parameters)
     if faults:
         raise UserError("\n".join(faults))
+    if args.input.is_dir():
+        return _score_folder(args, overrides)
+    if args.share:
+        raise UserError(f"--share: expected a folder of shards as --input, found {args.input}. Leave --share out.")
+    return _score_file(args, overrides)
+
+
+def _score_file(args: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
+    from competition_utils.runs.scoring.score_file import score_file
+
     done = score_file(args.model, args.input, args.output, task=args.task, lexicon=args.lexicon, overrides=overrides)
     if done.written:
         rate = done.rows / done.seconds
         print(f"{done.rows:,} pairs scored in {done.seconds:.1f} s ({rate:,.0f} pairs/s) → {args.output}")
     return 0
+
+
+def _score_folder(args: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
+    from competition_utils.runs.scoring.shards import score_shards
+
+    given = {"task": args.task, "lexicon": args.lexicon, "overrides": overrides, "share": args.share}
+    done = score_shards(args.model, args.input, args.output, **given)
+    if done.left_out:
+        print(f"not read, since they are no parquet files: {', '.join(done.left_out)}")
+    rows = done.rows - done.rows_before
+    before = f"; {_shards(done.shards_before)} with {done.rows_before:,} before" if done.shards_before else ""
+    print(
+        f"{_shards(done.shards - done.shards_before)} with {rows:,} pairs scored in {done.seconds:.1f} s "
+        f"({rows / done.seconds:,.0f} pairs/s){before} → {args.output}"
+    )
+    return 0
+
+
+def _shards(count: int) -> str:
+    return f"{count:,} shard" if count == 1 else f"{count:,} shards"

@@ -1,0 +1,117 @@
+"""Scoring a folder of parquet shards: pairs a CPU second by model, and peak memory by number of rows.
+
+    python benchmarks/shards.py --model linear --rows 200000 2000000 --json shards_linear.json
+    python benchmarks/shards.py --model minilm --rows 20000 --dtype float32
+    python benchmarks/shards.py --model gemma-3-270m --rows 500
+
+The model is fitted on 64 rows, since speed does not depend on what it has learnt; the pairs are those of
+`benchmarks/scoring.py`, all different, 100,000 a shard. Each size is scored by a process of its own, so that its peak
+memory is its own, then by another one, which finds every shard finished. `--threads` fixes the threads of torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scoring import pairs, peak_mb
+
+SHARD_ROWS = 100_000
+FITTED_ROWS = 64
+SHORT_FIT = {"num_train_epochs": 1.0, "total_batch_size": 16, "per_device_train_batch_size": 16}
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "linear": ("linear", {}),
+    "minilm": ("encoder", {**SHORT_FIT, "collapse_auc": 0.0}),
+    "multilingual-e5-small": (
+        "encoder",
+        {**SHORT_FIT, "collapse_auc": 0.0, "model_name_or_path": "multilingual-e5-small"},
+    ),
+    "gemma-3-270m": ("decoder", {**SHORT_FIT, "model_name_or_path": "gemma-3-270m", "max_length": 96}),
+}
+
+
+def fit_model(name: str, folder: Path, dtype: str, threads: int) -> Path:
+    """A model of a kind, fitted on a few rows, in `folder`."""
+    from competition_utils.models.base import new_model
+
+    kind, settings = MODELS[name]
+    if kind != "linear":
+        settings = {**settings, "dtype": dtype, "num_threads": threads}
+    table = pairs(FITTED_ROWS).assign(label=np.arange(FITTED_ROWS) % 2)
+    model = new_model(kind, settings)
+    model.fit(table, table, work_dir=folder / "work", seed=0)
+    model.save(folder / "model")
+    return folder / "model"
+
+
+def write_shards(folder: Path, table: pd.DataFrame) -> Path:
+    folder.mkdir()
+    for number, start in enumerate(range(0, len(table), SHARD_ROWS)):
+        part = table[["language", "query", "target"]].iloc[start : start + SHARD_ROWS]
+        part.to_parquet(folder / f"part-{number:05d}.parquet", index=False)
+    return folder
+
+
+def score(model: Path, source: Path, output: Path) -> dict[str, float]:
+    """Score the folder in this process: `seconds, cpu_seconds, peak_mb`, and shards finished before."""
+    from competition_utils.runs.scoring.shards import score_shards
+
+    started, cpu = time.monotonic(), time.process_time()
+    done = score_shards(model, source, output, task="QI")
+    seconds = {"seconds": time.monotonic() - started, "cpu_seconds": time.process_time() - cpu}
+    counts = {"rows": done.rows, "shards": done.shards, "shards_before": done.shards_before}
+    return {**counts, **seconds, "peak_mb": peak_mb()}
+
+
+def measure(model: Path, place: Path, rows: int) -> dict[str, float]:
+    """One size, in processes of their own: first all shards scored, then all of them found finished."""
+    folder = place / str(rows)
+    write_shards(folder, pairs(rows))
+    call = [sys.executable, __file__, "--child", str(model), str(folder), str(place / f"{rows}_scores")]
+    lines = [subprocess.run(call, stdout=subprocess.PIPE, text=True, check=True).stdout for _ in range(2)]
+    first, again = (json.loads(line.splitlines()[-1]) for line in lines)
+    if (first["rows"], again["shards_before"]) != (rows, first["shards"]):
+        raise SystemExit(f"expected {rows:,} rows scored and then found finished; found {first} and {again}")
+    rate = rows / first["cpu_seconds"]
+    return {**first, "pairs_per_cpu_second": rate, "found_finished_seconds": again["seconds"]}
+
+
+def show(model: str, sizes: list[dict[str, float]]) -> None:
+    for size in sizes:
+        print(
+            f"{model:<22}{size['rows']:>11,} pairs in {size['shards']:>3} shards {size['seconds']:>9,.1f} s"
+            f"{size['cpu_seconds']:>9,.1f} CPU s {size['pairs_per_cpu_second']:>8,.1f} pairs/CPU s"
+            f"  peak {size['peak_mb']:,} MB  found finished in {size['found_finished_seconds']:.1f} s"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=MODELS, default="linear")
+    parser.add_argument("--rows", type=int, nargs="+", default=[200_000, 2_000_000])
+    parser.add_argument("--dtype", default="auto", help="number format of encoders and decoders")
+    parser.add_argument("--threads", type=int, default=1, help="threads of encoders and decoders")
+    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    parser.add_argument("--child", type=Path, nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        print(json.dumps(score(*args.child)))
+        return
+    with tempfile.TemporaryDirectory() as place:
+        model = fit_model(args.model, Path(place), args.dtype, args.threads)
+        sizes = [measure(model, Path(place), rows) for rows in args.rows]
+    show(args.model, sizes)
+    if args.json:
+        args.json.write_text(json.dumps({"model": args.model, "sizes": {str(s["rows"]): s for s in sizes}}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
