@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from competition_utils.cli.arguments import add_parameters
+from competition_utils.cli.arguments import add_engine, add_parameters, ray_settings
 from competition_utils.errors import UserError
 
 HELP = "score pairs of a file, or of a folder of parquet shards, with a fitted model"
@@ -17,6 +17,7 @@ EXAMPLES = """\
       --input data/test_QC.txt --output scores.csv
   python -m competition_utils score --model … --input shards/ --output scores/
   python -m competition_utils score --model … --input shards/ --output scores/ --share 3/16
+  python -m competition_utils score --model … --input shards/ --output scores/ --engine ray --ray num_gpus=1
   python -m competition_utils score --model … --input … --output … -p score_engine=vllm -p dtype=bfloat16
   accelerate launch --num_processes 4 -m competition_utils score --model … --input … --output …
 
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--share", metavar="K/N", type=_share, help="of a folder: every N-th shard from the K-th on, K from 0 to N - 1"
     )
+    add_engine(parser)
 
 
 def _share(text: str) -> tuple[int, int]:
@@ -65,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("\n".join(faults))
     if args.input.is_dir():
         return _score_folder(args, overrides)
-    if args.share:
-        raise UserError(f"--share: expected a folder of shards as --input, found {args.input}. Leave --share out.")
+    for name in [name for name, given in (("--share", args.share), ("--engine", args.engine != "local")) if given]:
+        raise UserError(f"{name}: expected a folder of shards as --input, found {args.input}. Leave {name} out.")
     return _score_file(args, overrides)
 
 
@@ -81,10 +83,13 @@ def _score_file(args: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
 
 
 def _score_folder(args: argparse.Namespace, overrides: Mapping[str, Any]) -> int:
-    from competition_utils.runs.scoring.shards import score_shards
+    from competition_utils.runs.cluster.score import score_on_ray
+    from competition_utils.runs.scoring.shards import score_here, score_shards
 
     given = {"task": args.task, "lexicon": args.lexicon, "overrides": overrides, "share": args.share}
-    done = score_shards(args.model, args.input, args.output, **given)
+    settings = ray_settings(args)
+    engine = score_on_ray(settings) if args.engine == "ray" else score_here
+    done = score_shards(args.model, args.input, args.output, **given, engine=engine)
     if done.left_out:
         print(f"not read, since they are no parquet files: {', '.join(done.left_out)}")
     rows = done.rows - done.rows_before

@@ -179,8 +179,9 @@ def score_shards(
     shards = everything[share[0] :: share[1]]
     job = new_job(model, source, output, lexicon, overrides or {})
     with_receipt = [shard for shard in shards if job.receipt_of(shard).is_file()]
-    done = list(filter(job.is_done, progress(with_receipt, what="comparing hashes", unit="shards")))
-    missing = [shard for shard in shards if shard not in done]
+    compared = progress(with_receipt, what="comparing hashes", unit="shards")
+    done = {shard.name for shard in compared if job.is_done(shard)}
+    missing = [shard for shard in shards if shard.name not in done]
     rows, rows_missing = (sum(shard.rows for shard in some) for some in (shards, missing))
     with progress(total=rows, initial=rows - rows_missing, what="scoring", unit="pairs") as bar:
         faults = engine(job, missing, bar.update) if missing else []
@@ -204,5 +205,5 @@ def _refuse_other_scores(shards: Sequence[Shard], output: Path) -> None:
     if other:
         raise UserError(
             f"output: expected scores of the input's shards only, found {', '.join(other[:5])}"
-            f"{', …' if len(other) > 5 else ''} in {output}, which no shard is named. Delete them, or name a new folder."
+            f"{', …' if len(other) > 5 else ''} in {output}, which no shard is named. Delete them, or name another."
         )

@@ -1,0 +1,36 @@
+"""Ray, where `--engine ray` asks for it."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+from competition_utils.errors import UserError
+from competition_utils.settings.schema import RaySettings
+
+
+def start_ray() -> None:
+    """Connect to the cluster that RAY_ADDRESS or a running Ray names, else start one on this machine.
+
+    Raises UserError where Ray is not installed, or the cluster cannot be reached.
+    """
+    if find_spec("ray") is None:
+        raise UserError('engine: ray expects the extra ray, which is not installed. Run: uv pip install -e ".[ray]"')
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a run sends nothing anywhere
+    import ray
+
+    try:
+        ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, RuntimeError) as error:
+        where = os.environ.get("RAY_ADDRESS", "this machine")
+        raise UserError(
+            f"engine: expected a Ray cluster at {where}, found: {error}. Start it with ray start."
+        ) from None
+    return ray
+
+
+def most_workers(ray: Any, settings: RaySettings) -> int:
+    """How many workers of these settings the cluster holds now, at least one (it may still grow)."""
+    has = ray.cluster_resources()
+    wanted = {"CPU": settings.num_cpus, "GPU": settings.num_gpus, "memory": settings.memory}
+    return max(1, int(min(has.get(name, 0) // count for name, count in wanted.items() if count)))

@@ -1,0 +1,116 @@
+"""`score --engine ray`: two nodes fill the folder that one process would fill, also when one of them dies."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from competition_utils.cli.arguments import RAY_SETTINGS
+from competition_utils.cli.main import main
+from competition_utils.models.base import new_model
+from competition_utils.runs.cluster import start
+from competition_utils.runs.cluster.score import score_on_ray
+from competition_utils.runs.scoring.shards import score_shards
+from competition_utils.settings.schema import RaySettings
+
+WORDS = np.array(["shoe", "lamp", "ring", "drum"])
+SHARDS, ROWS = 8, 2000
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder, words = tmp_path_factory.mktemp("model"), np.resize(WORDS, 400)
+    pairs = pd.DataFrame(
+        {"task": "QI", "language": "en", "query": words, "query_en": "", "target": np.repeat(WORDS, 100)}
+    )
+    pairs["label"] = (pairs["query"] == pairs["target"]).astype(int)
+    fitted = new_model("linear", {})
+    fitted.fit(pairs, pairs, work_dir=folder, seed=0)
+    fitted.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder, rng = tmp_path_factory.mktemp("shards"), np.random.default_rng(0)
+    for number in range(SHARDS):
+        query, target = (pd.Series(WORDS[rng.integers(0, 4, ROWS)]) for _ in range(2))
+        words = pd.Series(rng.integers(0, 10_000, ROWS)).astype("str")
+        table = pd.DataFrame({"query": query + " " + words, "target": target + " " + words})
+        table.to_parquet(folder / f"part-{number}.parquet")
+    return folder
+
+
+def scores_in(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
+
+
+@pytest.fixture(scope="module")
+def expected(model, shards, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("expected")
+    score_shards(model, shards, folder)
+    return scores_in(folder)
+
+
+def kill_in_the_middle(cluster, node, scores):
+    """Kill a node as soon as two shards are finished; gives a list that will hold how many were finished then."""
+    finished = []
+
+    def watch():
+        while (done := len(list(scores.glob("_receipts/*.json")))) < 2:
+            time.sleep(0.02)
+        cluster.remove_node(node, allow_graceful=False)
+        finished.append(done)
+
+    threading.Thread(target=watch, daemon=True).start()
+    return finished
+
+
+def test_a_node_that_is_killed_in_the_middle_loses_and_doubles_nothing(two_nodes, model, shards, expected, tmp_path):
+    finished = kill_in_the_middle(*two_nodes, tmp_path / "scores")
+    done = score_shards(model, shards, tmp_path / "scores", engine=score_on_ray(RaySettings()))
+    assert finished
+    assert finished[0] < SHARDS
+    assert (done.shards, done.rows) == (SHARDS, SHARDS * ROWS)
+    assert scores_in(tmp_path / "scores") == expected
+    again = score_shards(model, shards, tmp_path / "scores", engine=score_on_ray(RaySettings()))
+    assert again.shards_before == SHARDS
+
+
+def test_faults_of_a_shard_and_a_damaged_model_are_the_errors_of_one_process(two_nodes, model, tmp_path, capsys):
+    (tmp_path / "shards").mkdir()
+    columns = {"id": [1, 1], "task": "QI", "language": "es", "origin_query": "zapato", "item_title": "shoe"}
+    pd.DataFrame(columns).to_parquet(tmp_path / "shards" / "a.parquet")
+    call = ["score", "--input", str(tmp_path / "shards"), "--output", str(tmp_path / "scores"), "--engine", "ray"]
+    assert main([*call, "--model", str(model)]) == 2
+    assert "a.parquet:2: id 1" in capsys.readouterr().err
+    assert main([*call, "--model", str(tmp_path / "shards")]) == 2
+    assert "model folder: expected" in capsys.readouterr().err
+
+
+def test_without_the_extra_one_sentence_says_which(model, shards, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(start, "find_spec", lambda name: None)
+    call = ["score", "--model", str(model), "--input", str(shards), "--output", str(tmp_path / "scores")]
+    assert main([*call, "--engine", "ray"]) == 2
+    assert capsys.readouterr().err.strip() == (
+        'engine: ray expects the extra ray, which is not installed. Run: uv pip install -e ".[ray]"'
+    )
+
+
+def test_settings_of_a_worker_need_the_engine_and_are_checked(model, shards, tmp_path, capsys):
+    call = ["score", "--model", str(model), "--input", str(shards), "--output", str(tmp_path / "scores")]
+    assert main([*call, "--ray", "num_gpus=1"]) == 2
+    assert "--ray: expected --engine ray with it" in capsys.readouterr().err
+    assert main([*call, "--engine", "ray", "--ray", "gpus=1"]) == 2
+    assert "gpus: no such setting (did you mean num_gpus?)" in capsys.readouterr().err
+    assert tuple(RaySettings.model_fields) == RAY_SETTINGS
+
+
+def test_a_file_is_scored_by_one_process(model, shards, tmp_path, capsys):
+    call = ["score", "--model", str(model), "--input", str(shards / "part-0.parquet"), "--output", "scores.csv"]
+    assert main([*call, "--engine", "ray"]) == 2
+    assert "--engine: expected a folder of shards" in capsys.readouterr().err
