@@ -29,8 +29,10 @@ def start_ray() -> None:
     return ray
 
 
-def most_workers(ray: Any, settings: RaySettings) -> int:
+def most_workers(settings: RaySettings) -> int:
     """How many workers of these settings the cluster holds now, at least one (it may still grow)."""
+    import ray
+
     has = ray.cluster_resources()
     wanted = {"CPU": settings.num_cpus, "GPU": settings.num_gpus, "memory": settings.memory}
     return max(1, int(min(has.get(name, 0) // count for name, count in wanted.items() if count)))
