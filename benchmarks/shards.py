@@ -3,6 +3,7 @@
     python benchmarks/shards.py --model linear --rows 200000 2000000 --json shards_linear.json
     python benchmarks/shards.py --model minilm --rows 20000 --dtype float32
     python benchmarks/shards.py --model gemma-3-270m --rows 500
+    python benchmarks/shards.py --model none --rows 200000 2000000      the path around the model alone
 
 The model is fitted on 64 rows, since speed does not depend on what it has learnt; the pairs are those of
 `benchmarks/scoring.py`, all different, 100,000 a shard. Each size is scored by a process of its own, so that its peak
@@ -22,12 +23,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scoring import pairs, peak_mb
+from scoring import AtOnce, pairs, peak_mb
 
 SHARD_ROWS = 100_000
 FITTED_ROWS = 64
 SHORT_FIT = {"num_train_epochs": 1.0, "total_batch_size": 16, "per_device_train_batch_size": 16}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "none": ("linear", {}),  # fitted, but its place is taken by one that scores at once
     "linear": ("linear", {}),
     "minilm": ("encoder", {**SHORT_FIT, "collapse_auc": 0.0}),
     "multilingual-e5-small": (
@@ -60,22 +62,24 @@ def write_shards(folder: Path, table: pd.DataFrame) -> Path:
     return folder
 
 
-def score(model: Path, source: Path, output: Path) -> dict[str, float]:
+def score(name: str, model: str, source: str, output: str) -> dict[str, float]:
     """Score the folder in this process: `seconds, cpu_seconds, peak_mb`, and shards finished before."""
-    from competition_utils.runs.scoring.shards import score_shards
+    from competition_utils.runs.scoring import shards
 
+    if name == "none":
+        shards.load_model = lambda *_: AtOnce()
     started, cpu = time.monotonic(), time.process_time()
-    done = score_shards(model, source, output, task="QI")
+    done = shards.score_shards(Path(model), Path(source), Path(output), task="QI")
     seconds = {"seconds": time.monotonic() - started, "cpu_seconds": time.process_time() - cpu}
     counts = {"rows": done.rows, "shards": done.shards, "shards_before": done.shards_before}
     return {**counts, **seconds, "peak_mb": peak_mb()}
 
 
-def measure(model: Path, place: Path, rows: int) -> dict[str, float]:
+def measure(name: str, model: Path, place: Path, rows: int) -> dict[str, float]:
     """One size, in processes of their own: first all shards scored, then all of them found finished."""
     folder = place / str(rows)
     write_shards(folder, pairs(rows))
-    call = [sys.executable, __file__, "--child", str(model), str(folder), str(place / f"{rows}_scores")]
+    call = [sys.executable, __file__, "--child", name, str(model), str(folder), str(place / f"{rows}_scores")]
     lines = [subprocess.run(call, stdout=subprocess.PIPE, text=True, check=True).stdout for _ in range(2)]
     first, again = (json.loads(line.splitlines()[-1]) for line in lines)
     if (first["rows"], again["shards_before"]) != (rows, first["shards"]):
@@ -100,14 +104,14 @@ def main() -> None:
     parser.add_argument("--dtype", default="auto", help="number format of encoders and decoders")
     parser.add_argument("--threads", type=int, default=1, help="threads of encoders and decoders")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
-    parser.add_argument("--child", type=Path, nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
         print(json.dumps(score(*args.child)))
         return
     with tempfile.TemporaryDirectory() as place:
         model = fit_model(args.model, Path(place), args.dtype, args.threads)
-        sizes = [measure(model, Path(place), rows) for rows in args.rows]
+        sizes = [measure(args.model, model, Path(place), rows) for rows in args.rows]
     show(args.model, sizes)
     if args.json:
         args.json.write_text(json.dumps({"model": args.model, "sizes": {str(s["rows"]): s for s in sizes}}, indent=2))

@@ -23,10 +23,7 @@ def start_ray() -> None:
         ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError) as error:
         where = os.environ.get("RAY_ADDRESS", "this machine")
-        raise UserError(
-            f"engine: expected a Ray cluster at {where}, found: {error}. Start it with ray start."
-        ) from None
-    return ray
+        raise UserError(f"engine: expected a Ray cluster at {where}, found: {error}. See ray start --help.") from None
 
 
 def most_workers(settings: RaySettings) -> int:
@@ -35,4 +32,4 @@ def most_workers(settings: RaySettings) -> int:
 
     has = ray.cluster_resources()
     wanted = {"CPU": settings.num_cpus, "GPU": settings.num_gpus, "memory": settings.memory}
-    return max(1, int(min(has.get(name, 0) // count for name, count in wanted.items() if count)))
+    return max(1, int(min((has.get(name, 0) // count for name, count in wanted.items() if count), default=1)))
