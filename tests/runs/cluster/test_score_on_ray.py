@@ -70,8 +70,10 @@ def kill_in_the_middle(cluster, node, scores):
     return finished
 
 
-def test_a_node_that_is_killed_in_the_middle_loses_and_doubles_nothing(two_nodes, model, shards, expected, tmp_path):
-    finished = kill_in_the_middle(*two_nodes, tmp_path / "scores")
+def test_a_node_that_is_killed_in_the_middle_loses_and_doubles_nothing(
+    cluster, second_node, model, shards, expected, tmp_path
+):
+    finished = kill_in_the_middle(cluster, second_node, tmp_path / "scores")
     done = score_shards(model, shards, tmp_path / "scores", engine=score_on_ray(RaySettings()))
     assert finished
     assert finished[0] < SHARDS
@@ -81,7 +83,7 @@ def test_a_node_that_is_killed_in_the_middle_loses_and_doubles_nothing(two_nodes
     assert again.shards_before == SHARDS
 
 
-def test_faults_of_a_shard_and_a_damaged_model_are_the_errors_of_one_process(two_nodes, model, tmp_path, capsys):
+def test_faults_of_a_shard_and_a_damaged_model_are_the_errors_of_one_process(cluster, model, tmp_path, capsys):
     (tmp_path / "shards").mkdir()
     columns = {"id": [1, 1], "task": "QI", "language": "es", "origin_query": "zapato", "item_title": "shoe"}
     pd.DataFrame(columns).to_parquet(tmp_path / "shards" / "a.parquet")
