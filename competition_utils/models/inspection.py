@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from competition_utils.settings.schema import optimizer_steps
+
 # Arguments that say where and not how, or follow from others.
 LEFT_OUT = {"output_dir", "logging_dir", "run_name", "project", "hub_token", "accelerator_config", "debug", "do_eval"}
 LEFT_OUT |= {"disable_tqdm", "greater_is_better", "dataset_kwargs"}

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 
-from competition_utils import paths
 from competition_utils.cli.main import main
 from competition_utils.errors import UserError
 from competition_utils.runs import ledger

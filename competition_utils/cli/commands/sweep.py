@@ -1,4 +1,4 @@
-"""`sweep`: a matrix of configs, strategies, models, tasks and seeds in one command, one run a cell, then the comparison."""
+"""`sweep`: a matrix of configs, strategies, models, tasks and seeds, one run a cell, then the comparison."""
 
 from __future__ import annotations
 
