@@ -25,7 +25,7 @@ from competition_utils.runs.config import Config
 from competition_utils.runs.kernel import StageFailed, clock, execute, note_executed, read_executed
 from competition_utils.runs.report.page import write_report
 from competition_utils.runs.sharing.store import Store, Wanted
-from competition_utils.runs.stage import read_manifest, stage_settings, versions, why_not_done
+from competition_utils.runs.stage import read_manifest, stage_settings, versions, why_not_done, why_other_code
 from competition_utils.storage import (
     hash_file,
     hash_json,
@@ -79,6 +79,11 @@ class Run:
         reason = why_not_done(stage, self.folder, self.parameters(stage))
         return reason or self._why_notebook_is_not_kept(stage)
 
+    def why_again(self, stage: str) -> str | None:
+        """None if resume keeps the stage; else why it is executed: it is not done, or the package is another one."""
+        reason = self.why_not_done(stage)
+        return reason or why_other_code(read_manifest(self.folder / stage / "manifest.json"))
+
     def _why_notebook_is_not_kept(self, stage: str) -> str | None:
         """None where the executed notebook is the one that the runner wrote, or the stage was run by hand."""
         written = read_executed(self.folder).get(stage, {}).get("sha256")
@@ -127,7 +132,7 @@ def execute_run(
         _write_run_file(run)
         chosen = _stages_from_to(run, first, last)
         worked = _execute_stages(run, chosen, first, store)
-        if any(run.why_not_done(stage) for stage in paths.STAGES):
+        if any(run.why_not_done(stage) if stage in chosen else run.why_again(stage) for stage in paths.STAGES):
             return Outcome(None, [])
         metrics = _assemble_metrics(run)
         faults = export_run(run.folder)
@@ -168,7 +173,7 @@ def _stages_from_to(run: Run, first: str | None, last: str | None) -> tuple[str,
     if start >= end:
         raise UserError(f"--from {first} comes after --to {last}: there is nothing to run.")
     for stage in paths.STAGES[:start]:
-        if reason := run.why_not_done(stage):
+        if reason := run.why_again(stage):
             raise UserError(f"--from {first}: stage {stage} is not done ({reason}). Use --resume without --from.")
     return paths.STAGES[start:end]
 
@@ -178,7 +183,7 @@ def _execute_stages(run: Run, chosen: tuple[str, ...], forced: str | None, store
     began, worked = time.monotonic(), False
     expected = ledger.expected_seconds(ledger.read(paths.ledger_path()), run.config.name, run.settings_hash)
     for number, stage in enumerate(chosen):
-        reason = "asked for by --from" if stage == forced else run.why_not_done(stage)
+        reason = "asked for by --from" if stage == forced else run.why_again(stage)
         if reason not in (None, "not run yet", "asked for by --from"):
             print(f"{stage:<17} run again: {reason}", flush=True)
         worked |= reason is not None

@@ -7,9 +7,9 @@
     stage.save_figure("rows_by_language", figure)
     stage.finish({"rows": len(augmented)})
 
-A stage counts as done when its `manifest.json` is there and what that names (inputs, settings, the code of the
-notebook and of this package, outputs) is still as it was. Times stand in the manifest only, which no later stage
-hashes. `sharing.store` judges by the same whether a stage that another run finished will do.
+A stage counts as done when its `manifest.json` is there and what that names (inputs, settings, the notebook's code,
+outputs) is still as it was; resume makes it again where the package is another one, too. Times stand in the manifest
+only, which no later stage hashes. `sharing.store` judges by the same whether a stage that another run finished will do.
 """
 
 from __future__ import annotations
@@ -238,8 +238,6 @@ def why_stale(manifest: Mapping[str, Any], run: Path, settings: Mapping[str, Any
         return f"settings changed ({', '.join(changed)})"
     if manifest["source_hash"] != code_hash(paths.notebook_path(manifest["stage"])):
         return "its notebook changed"
-    if reason := _why_other_package(manifest):
-        return reason
     for key, found in manifest["inputs"]["run"].items():
         if hash_of(run / key) != found:
             return f"its input {key} changed"
@@ -249,7 +247,11 @@ def why_stale(manifest: Mapping[str, Any], run: Path, settings: Mapping[str, Any
     return None
 
 
-def _why_other_package(manifest: Mapping[str, Any]) -> str | None:
+def why_other_code(manifest: Mapping[str, Any]) -> str | None:
+    """None if the package is still what a finished stage ran on, in version and in the files it used; else the reason.
+
+    Apart from `why_not_done`, since a stage whose code is edited while it runs has a result all the same.
+    """
     before, now = (one.get(OWN_PACKAGE) for one in (manifest["versions"], versions()))
     if before != now:
         return f"{OWN_PACKAGE} was {before} and is {now}"

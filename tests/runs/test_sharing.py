@@ -124,7 +124,6 @@ def test_a_notebook_that_was_taken_names_the_run_it_lies_in(project, capsys):
 
 def test_two_runs_that_want_the_same_at_once_compute_it_once(executed, monkeypatch):
     inside, go_on, names = threading.Event(), threading.Event(), []
-    wait = threading.Thread(target=lambda: None)
 
     def compute(name: str) -> None:
         wanted = Wanted.of("eda", paths.run_folder(name), Run(name, load_config("small")).parameters("eda"))
@@ -139,7 +138,6 @@ def test_two_runs_that_want_the_same_at_once_compute_it_once(executed, monkeypat
     inside.wait(10)
     compute("second")
     first.join()
-    del wait
     assert names == ["first in", "first out", "second in", "second out"]
 
 
@@ -161,9 +159,19 @@ def test_resume_after_a_change_of_code_that_a_stage_ran_on_names_the_file(execut
     run_shared("first")
     now = code.code_files()
     monkeypatch.setattr(code, "code_files", lambda: {**now, "storage.py": "other", "paths.py": "other"})
+    monkeypatch.setattr(stage, "code_files", code.code_files)
     capsys.readouterr()
     run_shared("first", resume=True)
     assert "eda               run again: the package's paths.py and 1 more changed" in capsys.readouterr().out
+    assert executed[5:] == [f"first/{name}" for name in paths.STAGES]
+
+
+def test_a_stage_whose_code_is_edited_while_it_runs_ends_and_is_made_again_by_resume(executed, monkeypatch):
+    when_it_began = {**code.code_files(), "storage.py": "before the edit"}
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "code_files", lambda: when_it_began)
+        assert (run_shared("first") / "metrics.json").is_file()
+    assert Run("first", load_config("small")).why_again("eda") == "the package's storage.py changed"
 
 
 def test_a_manifest_of_a_release_that_did_not_note_its_code_is_not_trusted(executed):
@@ -172,7 +180,8 @@ def test_a_manifest_of_a_release_that_did_not_note_its_code_is_not_trusted(execu
     del manifest["inputs"]["code"]
     stage.write_sealed_json(run / "eda" / "manifest.json", manifest)
     parameters = Run("first", load_config("small")).parameters("eda")
-    assert "an earlier state of competition-utils made it" in why_not_done("eda", run, parameters)
+    assert why_not_done("eda", run, parameters) is None
+    assert Run("first", load_config("small")).why_again("eda") == "an earlier state of competition-utils made it"
 
 
 def test_a_stage_runs_on_the_modules_it_imported_and_what_lies_beside_them():
@@ -190,15 +199,6 @@ def test_code_that_only_shows_leaves_checkpoints_of_a_fit_under_way(executed, mo
     assert code.working_code() == same
     monkeypatch.setattr(code, "code_files", lambda: {**now, "data/clean.py": "other"})
     assert code.working_code() != same
-
-
-# Sweeps: what is shared, what failed, what resume does.
-
-FAILS = 'raise ValueError("the encoder is ill") if encoder["num_train_epochs"] == 13 else None'
-
-
-def test_cells_that_differ_in_the_model_share_what_comes_before(executed, capsys):
-    assert cli.main(["sweep", "small", "--strategy", "original", "--model", "linear"]) == 0
 
 
 def test_ledger_shows_and_clears_the_store(executed, capsys):

@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(planned: list, results: list) -> None:
+    from competition_utils.errors import UserError
     from competition_utils.paths import shown
     from competition_utils.runs import comparing
     from competition_utils.runs.report.tables import print_table
@@ -66,7 +67,11 @@ def _show(planned: list, results: list) -> None:
     table, shared = cells_table(planned, results), shared_stages(planned)
     print()
     print_table(table.frame, table.same)
-    tasks = compare_cells(planned, results)
+    tasks: dict = {}
+    try:
+        tasks = compare_cells(planned, results)
+    except UserError as error:  # the table above is there all the same
+        print(f"no paired comparison: {error}", file=sys.stderr)
     for caption, compared in comparing.comparison_tables(tasks).items() if tasks else ():
         print(f"\n{caption}")
         print_table(compared)

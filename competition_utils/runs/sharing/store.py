@@ -2,7 +2,7 @@
 
 `papermill_runs/store/` holds every file of a shared stage once, under the sha256 of its bytes, and an entry a stage:
 its manifest and executed notebook. An entry stands under a key of the stage, its settings, its notebook and the
-versions of the packages; whether its inputs are those of another run `runs.stage.why_stale` judges, as for resume.
+versions of the packages; whether its inputs and its code are those of another run `runs.stage` judges, as for resume.
 Runs get copies (of shared blocks, where the file system can), never links, so that no run's files are another's; each
 copy is checked by its hash.
 """
@@ -24,7 +24,7 @@ from competition_utils import paths
 from competition_utils.errors import DamagedFile
 from competition_utils.runs.kernel import note_executed, read_executed
 from competition_utils.runs.parameters import code_hash
-from competition_utils.runs.stage import read_manifest, stage_settings, versions, why_stale
+from competition_utils.runs.stage import read_manifest, stage_settings, versions, why_other_code, why_stale
 from competition_utils.storage import (
     atomic_write,
     hash_file,
@@ -80,7 +80,7 @@ class Store:
         """
         for path in sorted((self.folder / "stages" / wanted.stage / wanted.key).glob("*.json")):
             entry = _read(path)
-            if entry is not None and why_stale(entry["manifest"], wanted.run, wanted.settings):
+            if entry is not None and self._is_stale(entry["manifest"], wanted):
                 continue
             if entry is not None and self._copy_into(wanted, entry):
                 return entry["run"]
@@ -145,7 +145,10 @@ class Store:
 
     def _keep(self, source: Path, digest: str) -> bool:
         place = self._place(digest)
-        return place.is_file() or _copied(source, place, digest)
+        return (place.is_file() and hash_file(place) == digest) or _copied(source, place, digest)
+
+    def _is_stale(self, manifest: Mapping[str, Any], wanted: Wanted) -> bool:
+        return bool(why_stale(manifest, wanted.run, wanted.settings) or why_other_code(manifest))
 
     def _copy_into(self, wanted: Wanted, entry: Mapping[str, Any]) -> bool:
         """The manifest comes last: without it the stage does not count as done. False where a file is not as it was."""

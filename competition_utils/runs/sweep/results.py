@@ -31,9 +31,12 @@ def shared_stages(cells: Sequence[Cell]) -> list[str]:
         notes = [one[stage] for one in executed if stage in one]
         taken = sum("from" in note for note in notes)
         if taken:
-            computed = {1: "once", 2: "twice"}.get(len(notes) - taken, f"{len(notes) - taken} times")
-            sentences.append(f"{stage} computed {computed}, taken {taken} times from the store")
+            sentences.append(f"{stage} computed {_times(len(notes) - taken)}, taken {_times(taken)} from the store")
     return sentences
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def compare_cells(cells: Sequence[Cell], results: Sequence[CellResult]) -> dict[str, comparing.TaskComparison]:
