@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from small_run import contents, execute_here, make_small_project
 
@@ -13,8 +15,9 @@ from competition_utils.cli import main as cli
 from competition_utils.errors import UserError
 from competition_utils.runs import runner
 from competition_utils.runs.sharing import store
-from competition_utils.runs.sweep.cells import UNEXPECTED, Cell, execute_cell
+from competition_utils.runs.sweep.cells import UNEXPECTED, Cell, execute_cell, steps_of_original
 from competition_utils.runs.sweep.matrix import plan
+from competition_utils.storage import write_parquet
 
 HEALS = "healed"  # a file whose presence heals the ill seed
 MATRIX = "configs: [small]\nmodels: [linear, encoder]\nseeds: [1, 13]\n"
@@ -106,34 +109,20 @@ def test_a_failed_cell_does_not_stop_the_others_is_shown_with_its_reason_and_ret
     assert "FAILED" not in out + err + (project / "papermill_runs" / "comparison.html").read_text()
 
 
-def test_a_sweep_stopped_before_or_after_any_stage_ends_with_the_same_files_by_resume(executed, project, monkeypatch):
+def test_a_sweep_stopped_anywhere_ends_with_the_same_files_by_resume(executed, project, monkeypatch):
     assert cli.main(["sweep", "mine"]) == 0
-    whole, stages = runs_of(project), len(executed)
-    for after in range(1, stages + 1):
-        for place in ("before", "after"):
-            forget_all(project)
-            stop_at(monkeypatch, runner, "execute", execute_here, after, place)
+    whole, copied = runs_of(project), store._copied
+    stages = [(runner, "execute", execute_here, after, place) for after in (1, 3, 8) for place in ("before", "after")]
+    copies = [(store, "_copied", copied, after, "before") for after in (2, 20, 40, 55)]  # into the store, or from it
+    for stop in stages + copies:
+        for name in ("papermill_runs", "submissions"):
+            shutil.rmtree(project / name)
+        with monkeypatch.context() as patch:
+            patch.setattr(runner, "execute", execute_here)
+            stop_at(patch, *stop)
             assert cli.main(["sweep", "mine"]) == 130
-            monkeypatch.setattr(runner, "execute", execute_here)
-            assert cli.main(["sweep", "mine", "--resume"]) == 0
-            assert runs_of(project) == whole
-
-
-def test_a_sweep_stopped_while_it_fills_the_store_or_takes_from_it_ends_with_the_same_files(
-    executed, project, monkeypatch
-):
-    assert cli.main(["sweep", "mine"]) == 0
-    whole, copied, status = runs_of(project), store._copied, 130
-    after = 1
-    while status == 130:
-        forget_all(project)
-        stop_at(monkeypatch, store, "_copied", copied, after, "before")
-        status = cli.main(["sweep", "mine"])
-        monkeypatch.setattr(store, "_copied", copied)
         assert cli.main(["sweep", "mine", "--resume"]) == 0
         assert runs_of(project) == whole
-        after += 5  # of some sixty copies
-    assert after > 40
 
 
 def stop_at(monkeypatch, module, name, function, after, place):
@@ -152,23 +141,22 @@ def stop_at(monkeypatch, module, name, function, after, place):
     monkeypatch.setattr(module, name, stopped)
 
 
-def forget_all(project: Path) -> None:
-    import shutil
-
-    for name in ("papermill_runs", "submissions"):
-        shutil.rmtree(project / name)
-
-
 def test_equal_steps_gives_every_strategy_the_steps_of_the_rows_as_they_came(executed, project, monkeypatch):
     monkeypatch.setattr("competition_utils.runs.sweep.cells.steps_of_original", lambda run: 77)
-    cell = Cell("x", "small", {"model": "encoder", "task": "QC"}, equal_steps=True)
+    cell = Cell("x", "small", {"model": "encoder", "task": "all"}, equal_steps=True)
     assert execute_cell(cell).failure is None
     assert "max_steps: 77" in (paths.run_folder("x") / "run.yaml").read_text()
     assert executed == [f"x/{stage}" for stage in paths.STAGES]
 
 
+def test_the_steps_of_original_are_counted_on_the_rows_outside_the_first_fold_that_is_fitted(project):
+    run = Cell("x", "small", {"task": "QC", "fit_folds": [1], "encoder.total_batch_size": 4}).run({"model": "encoder"})
+    write_parquet(run.folder / "eda" / "QC_train.parquet", pd.DataFrame({"fold": [0] * 9 + [1] * 30}))
+    assert steps_of_original(run) == 6  # 3 batches of at most 4 rows, for 2 rounds
+
+
 def test_a_linear_fit_has_no_steps_to_make_equal(executed):
-    assert execute_cell(Cell("x", "small", {"model": "linear", "task": "QC"}, equal_steps=True)).failure is None
+    assert execute_cell(Cell("x", "small", {"model": "linear", "task": "all"}, equal_steps=True)).failure is None
 
 
 def test_a_cell_whose_config_is_gone_has_failed(executed, project):

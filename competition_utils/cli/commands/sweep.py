@@ -51,9 +51,7 @@ def run(args: argparse.Namespace) -> int:
     _show(planned, results)
     failed = [result.name for result in results if result.failure]
     if failed:
-        print(
-            f"{len(failed)} of {len(results)} cells FAILED; --resume retries them: {', '.join(failed)}", file=sys.stderr
-        )
+        print(f"{len(failed)} of {len(results)} cells FAILED: {', '.join(failed)}. --resume retries.", file=sys.stderr)
     return 1 if failed else 0
 
 
