@@ -25,6 +25,8 @@ import numpy as np
 import pandas as pd
 from scoring import AtOnce, pairs, peak_mb
 
+from competition_utils.storage import write_json
+
 SHARD_ROWS = 100_000
 FITTED_ROWS = 64
 SHORT_FIT = {"num_train_epochs": 1.0, "total_batch_size": 16, "per_device_train_batch_size": 16}
@@ -114,7 +116,7 @@ def main() -> None:
         sizes = [measure(args.model, model, Path(place), rows) for rows in args.rows]
     show(args.model, sizes)
     if args.json:
-        args.json.write_text(json.dumps({"model": args.model, "sizes": {str(s["rows"]): s for s in sizes}}, indent=2))
+        write_json(args.json, {"model": args.model, "sizes": {str(size["rows"]): size for size in sizes}})
 
 
 if __name__ == "__main__":

@@ -56,15 +56,18 @@ def run_commands(experiments: dict[str, Experiment]) -> None:
 
 
 def show(results: Sequence[Result]) -> None:
-    table = Table("figure", "what", "expected", "found", "verdict", "why", title=None)
+    table = Table("figure", "what", "expected", "found", "verdict")
+    table.columns[0].no_wrap = table.columns[4].no_wrap = True
     for each in results:
         sign = {"neither": "±", "more": "−", "less": "+"}[each.figure.better]
         expected = f"{_number(each.figure.expected)} {sign} {_number(each.figure.tolerance)}"
         found = "–" if each.value is None else _number(each.value)
         verdict = f"[{STYLES[each.verdict]}]{each.verdict}[/]"
-        table.add_row(f"{each.experiment}.{each.name}", each.figure.what, expected, found, verdict, each.why)
+        table.add_row(f"{each.experiment}.{each.name}", each.figure.what, expected, found, verdict)
     console = Console()
     console.print(table)
+    for why in dict.fromkeys(f"{each.experiment}: {each.why}" for each in results if each.why):
+        console.print(why, soft_wrap=True)
     counts = {verdict: sum(each.verdict == verdict for each in results) for verdict in STYLES}
     console.print(", ".join(f"{verdict} {count}" for verdict, count in counts.items() if count))
 

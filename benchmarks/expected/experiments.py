@@ -52,22 +52,24 @@ class Needs(Plain):
 
 
 class Read(Plain):
-    """Where a figure stands: JSON files relative to the project, and the keys that lead to it in each."""
+    """Where a figure stands: JSON files relative to the project, the keys that lead to it in each, and which of them
+    it is where there are several."""
 
     files: list[Text] = Field(min_length=1)
-    key: list[Text] = Field(min_length=1)
+    key: list[Text | int] = Field(min_length=1)
+    take: Literal["mean", "lowest", "highest"] = "mean"
 
     def value(self) -> float | None:
-        """The mean over the files; None where a file or the key is missing."""
+        """None where a file or the key is missing."""
         found = [self._in(ROOT / name) for name in self.files]
-        return None if None in found else mean(found)
+        return None if None in found else {"mean": mean, "lowest": min, "highest": max}[self.take](found)
 
     def _in(self, path: Path) -> float | None:
         try:
             value = read_json(path)
             for key in self.key:
                 value = value[key]
-        except (FileNotFoundError, DamagedFile, KeyError, TypeError):
+        except (FileNotFoundError, DamagedFile, LookupError, TypeError):
             return None
         return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
@@ -91,13 +93,15 @@ class Figure(Plain):
 
 
 class Experiment(Plain):
-    """Commands, and the figures that they leave. `measured` says on what, and where it is written down; `table` is
-    the table of the README, a template of Jinja that sees the figures of all experiments by their names."""
+    """Commands, and the figures that they leave. `measured` says on what they were, and where that is written down;
+    `table` is the table of the README, a template of Jinja that sees the figures by their names, those of another
+    experiment as `EXPERIMENT.NAME`. `estimates` are no figures: they were never measured, and the table says so."""
 
     commands: list[Text] = []
     needs: Needs = Needs()
     measured: Text
     figures: dict[str, Figure] = {}
+    estimates: dict[str, float] = {}
     table: str = ""
 
 
@@ -126,9 +130,9 @@ def measured_here(experiments: dict[str, Experiment]) -> list[Result]:
         for name, figure in experiment.figures.items():
             value = figure.read.value()
             if lacking:
-                result = Result(of, name, figure, value, NOT_HERE, f"needs {', '.join(lacking)}")
+                result = Result(of, name, figure, value, NOT_HERE, f"not here, needs {', '.join(lacking)}")
             else:
-                why = "" if value is not None else f"no figure; {' && '.join(experiment.commands)}"
+                why = "" if value is not None else f"a figure is missing; --run, or {' && '.join(experiment.commands)}"
                 result = Result(of, name, figure, value, figure.verdict(value), why)
             results.append(result)
     return results
@@ -141,7 +145,9 @@ def recorded(experiments: dict[str, Experiment], path: Path = RESULTS) -> list[R
     for of, experiment in experiments.items():
         for name, figure in experiment.figures.items():
             value = values.get(of, {}).get(name)
-            results.append(Result(of, name, figure, value, figure.verdict(value), "" if value else "not recorded"))
+            results.append(
+                Result(of, name, figure, value, figure.verdict(value), "" if value is not None else "not recorded")
+            )
     return results
 
 

@@ -31,20 +31,41 @@ def minutes(seconds: float) -> str:
     return f"{int(seconds) // 60} min {round(seconds) % 60} s"
 
 
+def gigabytes(mebibytes: float) -> str:
+    """`2.7 GB`"""
+    return f"{mebibytes / 1000:.1f} GB"
+
+
+def percent(share: float) -> str:
+    """`1.5%`"""
+    return f"{share:.1%}"
+
+
+def whole_percent(share: float) -> str:
+    """`22%`"""
+    return f"{share:.0%}"
+
+
+def power(value: float) -> str:
+    """`1.6e-4`"""
+    return f"{value:.1e}".replace("e-0", "e-")
+
+
 def two_digits(value: float) -> str:
-    """`1,200`, `64`, `3.2`: two digits that count, for what is no more exact."""
+    """`1,200`, `64`, `3.2`: for what is no more exact."""
     return whole(float(f"{value:.2g}")) if value >= 10 else f"{value:.2g}"
 
 
-FILTERS = {"f1": f1, "whole": whole, "minutes": minutes, "two_digits": two_digits}
+FILTERS = (f1, whole, minutes, gigabytes, percent, whole_percent, power, two_digits)
 
 
 def table(name: str, experiments: dict[str, Experiment], values: dict[str, dict[str, Any]]) -> str:
     """The table of an experiment as Markdown; UserError where a figure that it shows is not recorded."""
     environment = Environment(undefined=StrictUndefined, autoescape=False)
-    environment.filters |= FILTERS
+    environment.filters |= {function.__name__: function for function in FILTERS}
+    own = values.get(name, {}) | experiments[name].estimates
     try:
-        return environment.from_string(experiments[name].table).render(values | values.get(name, {})).strip() + "\n"
+        return environment.from_string(experiments[name].table).render(values | own).strip() + "\n"
     except UndefinedError as error:
         raise UserError(f"{name}.yaml: expected recorded figures for its table, found: {error}. Record them.") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 
@@ -85,13 +86,16 @@ def test_a_node_that_is_killed_in_the_middle_loses_and_doubles_nothing(
 
 def test_faults_of_a_shard_and_a_damaged_model_are_the_errors_of_one_process(cluster, model, tmp_path, capsys):
     (tmp_path / "shards").mkdir()
-    columns = {"id": [1, 1], "task": "QI", "language": "es", "origin_query": "zapato", "item_title": "shoe"}
-    pd.DataFrame(columns).to_parquet(tmp_path / "shards" / "a.parquet")
+    shutil.copytree(model, tmp_path / "damaged")
+    (tmp_path / "damaged" / "weights.npz").write_bytes(b"")
+    rows = pd.DataFrame({"id": [1, 1], "task": "QI", "language": "es", "origin_query": "zapato", "item_title": "shoe"})
+    rows.to_parquet(tmp_path / "shards" / "a.parquet")
     call = ["score", "--input", str(tmp_path / "shards"), "--output", str(tmp_path / "scores"), "--engine", "ray"]
     assert main([*call, "--model", str(model)]) == 2
     assert "a.parquet:2: id 1" in capsys.readouterr().err
-    assert main([*call, "--model", str(tmp_path / "shards")]) == 2
-    assert "model folder: expected" in capsys.readouterr().err
+    rows.head(1).to_parquet(tmp_path / "shards" / "a.parquet")
+    assert main([*call, "--model", str(tmp_path / "damaged")]) == 2
+    assert "weights.npz: expected the file that the fit wrote" in capsys.readouterr().err
 
 
 def test_without_the_extra_one_sentence_says_which(model, shards, tmp_path, capsys, monkeypatch):
