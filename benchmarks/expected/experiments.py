@@ -105,9 +105,9 @@ class Experiment(Plain):
     table: str = ""
 
 
-def read_experiments(folder: Path = HERE) -> dict[str, Experiment]:
+def read_experiments() -> dict[str, Experiment]:
     """Experiments by name, that of their YAML; UserError for what is none."""
-    return {path.stem: checked(Experiment, read_mapping(path), path.name) for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: checked(Experiment, read_mapping(path), path.name) for path in sorted(HERE.glob("*.yaml"))}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def whole(value: float) -> str:
 
 def minutes(seconds: float) -> str:
     """`17 min 24 s`"""
-    return f"{int(seconds) // 60} min {round(seconds) % 60} s"
+    return f"{round(seconds) // 60} min {round(seconds) % 60} s"
 
 
 def gigabytes(mebibytes: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,19 @@ def add_parameters(parser: argparse.ArgumentParser, what: str) -> None:
 def from_here(data_dir: str) -> str:
     """On the command line a path is meant from the working directory, in a config from the root."""
     return data_dir if data_dir == paths.BUILT_IN_SAMPLE else str(Path(data_dir).expanduser().absolute())
+
+
+def add_share(parser: argparse.ArgumentParser, what: str) -> None:
+    """`--share K/N` as (K, N); None where it is not given."""
+    help = f"every N-th {what} from the K-th on, K from 0 to N - 1"
+    parser.add_argument("--share", metavar="K/N", type=_share, help=help)
+
+
+def _share(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or int(found[1]) >= int(found[2]):
+        raise argparse.ArgumentTypeError(f"expected K/N with K from 0 to N - 1, e.g. 0/16; found {text!r}")
+    return int(found[1]), int(found[2])
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from competition_utils.cli.arguments import add_engine, add_parameters, ray_settings
+from competition_utils.cli.arguments import add_engine, add_parameters, add_share, ray_settings
 from competition_utils.errors import UserError
 
 HELP = "score pairs of a file, or of a folder of parquet shards, with a fitted model"
@@ -46,17 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", choices=["QC", "QI"], help="QC or QI; found from the file's fields when left out")
     add_parameters(parser, "a setting of the model to use instead of the saved one")
     parser.add_argument("--lexicon", type=Path, help="translates queries; found beside the input when left out")
-    parser.add_argument(
-        "--share", metavar="K/N", type=_share, help="of a folder: every N-th shard from the K-th on, K from 0 to N - 1"
-    )
+    add_share(parser, "shard of a folder")
     add_engine(parser)
-
-
-def _share(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
-    if not found or int(found[1]) >= int(found[2]):
-        raise argparse.ArgumentTypeError(f"expected K/N with K from 0 to N - 1, e.g. 0/16; found {text!r}")
-    return int(found[1]), int(found[2])
 
 
 def run(args: argparse.Namespace) -> int:

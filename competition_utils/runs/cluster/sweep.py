@@ -54,6 +54,8 @@ def _result_of(done: object, cell: Cell) -> CellResult:
 
     try:
         return ray.get(done)
+    except ray.exceptions.RayTaskError as error:  # before the cell began: a node without the package, say
+        return CellResult(cell.name, f"on its node: {str(error).strip().splitlines()[-1]}", 0.0)
     except ray.exceptions.RayError as error:
         found = str(error).strip().splitlines()[0]
         return CellResult(cell.name, f"its worker died, and so in every further try: {found}", 0.0)

@@ -86,11 +86,14 @@ def test_two_nodes_give_the_table_of_one_process_and_a_killed_workers_cell_is_ru
     assert results_of(NAMES) == on_ray
 
 
+@pytest.mark.soak
 def test_a_cell_whose_worker_dies_in_every_try_has_failed_and_the_other_is_done(cluster, second_node, project):
+    healthy = without_kernels()
+
     def die(cell):
         if cell.name == NAMES[0]:
             os.kill(os.getpid(), signal.SIGKILL)
-        return without_kernels()(cell)
+        return healthy(cell)
 
     said = []
     settings = RaySettings(max_retries=1, concurrency=1)
@@ -98,6 +101,14 @@ def test_a_cell_whose_worker_dies_in_every_try_has_failed_and_the_other_is_done(
     assert failed.failure.startswith("its worker died, and so in every further try: ")
     assert done.failure is None
     assert said[0].startswith(f"1 of 2: {NAMES[0]} FAILED: its worker died")
+
+
+def test_an_error_before_a_cell_begins_is_its_failure(cluster, project):
+    def raises(cell):
+        raise ModuleNotFoundError("No module named 'competition_utils'")
+
+    (result, _) = execute_cells_on_ray(plan(None, MATRIX), print, RaySettings(max_retries=0), raises)
+    assert result.failure == "on its node: ModuleNotFoundError: No module named 'competition_utils'"
 
 
 def test_without_the_extra_one_sentence_says_which(project, capsys, monkeypatch):
