@@ -7,7 +7,8 @@
 
 The model is fitted on 64 rows, since speed does not depend on what it has learnt; the pairs are those of
 `benchmarks/scoring.py`, all different, 100,000 a shard. Each size is scored by a process of its own, so that its peak
-memory is its own, then by another one, which finds every shard finished. `--threads` fixes the threads of torch.
+memory is its own, then by another one, which finds every shard finished. A process scores a few pairs first, so that
+imports do not count. `--threads` fixes the threads of torch.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from scoring import AtOnce, pairs, peak_mb
 from competition_utils.storage import write_json
 
 SHARD_ROWS = 100_000
-FITTED_ROWS = 64
+FITTED_ROWS, FEW = 64, "few"
 SHORT_FIT = {"num_train_epochs": 1.0, "total_batch_size": 16, "per_device_train_batch_size": 16}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "none": ("linear", {}),  # fitted, but its place is taken by one that scores at once
@@ -57,7 +58,7 @@ def fit_model(name: str, folder: Path, dtype: str, threads: int) -> Path:
 
 
 def write_shards(folder: Path, table: pd.DataFrame) -> Path:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for number, start in enumerate(range(0, len(table), SHARD_ROWS)):
         part = table[["language", "query", "target"]].iloc[start : start + SHARD_ROWS]
         part.to_parquet(folder / f"part-{number:05d}.parquet", index=False)
@@ -70,8 +71,10 @@ def score(name: str, model: str, source: str, output: str) -> dict[str, float]:
 
     if name == "none":
         shards.load_model = lambda *_: AtOnce()
+    fitted = Path(model)
+    shards.score_shards(fitted, Path(source).parent / FEW, Path(f"{output}_{FEW}"), task="QI")
     started, cpu = time.monotonic(), time.process_time()
-    done = shards.score_shards(Path(model), Path(source), Path(output), task="QI")
+    done = shards.score_shards(fitted, Path(source), Path(output), task="QI")
     seconds = {"seconds": time.monotonic() - started, "cpu_seconds": time.process_time() - cpu}
     counts = {"rows": done.rows, "shards": done.shards, "shards_before": done.shards_before}
     return {**counts, **seconds, "peak_mb": peak_mb()}
@@ -81,6 +84,7 @@ def measure(name: str, model: Path, place: Path, rows: int) -> dict[str, float]:
     """One size, in processes of their own: first all shards scored, then all of them found finished."""
     folder = place / str(rows)
     write_shards(folder, pairs(rows))
+    write_shards(place / FEW, pairs(FITTED_ROWS))
     call = [sys.executable, __file__, "--child", name, str(model), str(folder), str(place / f"{rows}_scores")]
     lines = [subprocess.run(call, stdout=subprocess.PIPE, text=True, check=True).stdout for _ in range(2)]
     first, again = (json.loads(line.splitlines()[-1]) for line in lines)

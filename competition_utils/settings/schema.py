@@ -217,7 +217,7 @@ class RaySettings(Section):
     num_gpus: float = Field(0.0, ge=0, le=10_000, description="GPUs")
     memory: Whole | None = Field(None, description="bytes that must be free on its node")
     concurrency: Auto | Whole = Field("auto", description="workers at once, at most; auto: what the cluster holds")
-    max_retries: int = Field(3, ge=0, le=1000, description="further tries of a cell whose worker or node has died")
+    max_retries: int = Field(3, ge=0, le=1000, description="further tries of a shard or cell whose worker has died")
 
 
 KINDS: dict[str, type[Section]] = {"linear": LinearSettings, "encoder": EncoderSettings, "decoder": DecoderSettings}

@@ -9,7 +9,7 @@ shard again whose node has died: it has the same name, and one that was finished
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -57,13 +57,26 @@ def score_on_ray(settings: RaySettings) -> Engine:
             num_cpus=settings.num_cpus,
             num_gpus=settings.num_gpus,
             memory=settings.memory,
+            max_task_retries=settings.max_retries,
         )
-        faults: list[Fault] = []
-        for result in results.iter_rows():
-            if result["error"]:
-                raise UserError(result["error"])
-            faults += [Fault(**fault) for fault in json.loads(result["faults"])]
-            advance(shards[result["shard"]].rows)
-        return faults
+        try:
+            return _collect(results.iter_rows(), shards, advance)
+        except ray.exceptions.RayError as error:
+            found = str(error).strip().splitlines()[0]
+            todo = (
+                "The finished shards stay, and the same command goes on behind them; give a worker more --ray memory."
+            )
+            raise UserError(f"engine: expected workers that stay alive, found: {found}. {todo}") from None
 
     return score
+
+
+def _collect(results: Iterable[dict[str, Any]], shards: Sequence[Shard], advance: Advance) -> list[Fault]:
+    """The faults of all shards; raises what an actor could not go on with."""
+    faults: list[Fault] = []
+    for result in results:
+        if result["error"]:
+            raise UserError(result["error"])
+        faults += [Fault(**fault) for fault in json.loads(result["faults"])]
+        advance(shards[result["shard"]].rows)
+    return faults

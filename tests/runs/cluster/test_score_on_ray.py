@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import threading
 import time
 
@@ -12,7 +14,9 @@ import pytest
 
 from competition_utils.cli.arguments import RAY_SETTINGS
 from competition_utils.cli.main import main
+from competition_utils.errors import UserError
 from competition_utils.models.base import new_model
+from competition_utils.runs.cluster import score as module
 from competition_utils.runs.cluster import start
 from competition_utils.runs.cluster.score import score_on_ray
 from competition_utils.runs.scoring.shards import score_shards
@@ -96,6 +100,20 @@ def test_faults_of_a_shard_and_a_damaged_model_are_the_errors_of_one_process(clu
     rows.head(1).to_parquet(tmp_path / "shards" / "a.parquet")
     assert main([*call, "--model", str(tmp_path / "damaged")]) == 2
     assert "weights.npz: expected the file that the fit wrote" in capsys.readouterr().err
+
+
+@pytest.mark.soak
+def test_workers_that_die_in_every_try_end_it_with_one_sentence(cluster, model, shards, tmp_path, monkeypatch):
+    class Dies:
+        def __init__(self, *given):
+            pass
+
+        def __call__(self, row):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(module, "ShardActor", Dies)
+    with pytest.raises(UserError, match="engine: expected workers that stay alive, found: "):
+        score_shards(model, shards, tmp_path / "scores", engine=score_on_ray(RaySettings(max_retries=1)))
 
 
 def test_without_the_extra_one_sentence_says_which(model, shards, tmp_path, capsys, monkeypatch):

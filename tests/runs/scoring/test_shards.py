@@ -85,6 +85,15 @@ def test_however_the_rows_are_cut_the_scores_are_those_of_the_rows_as_one_file(
     assert len(scores) == sum(sizes)
 
 
+def test_a_model_is_given_a_few_rows_of_a_shard_at_once_however_large_its_row_groups_are(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(shard_rows, "CHUNK_ROWS", 10)
+    (tmp_path / "shards").mkdir()
+    pairs(*range(95)).to_parquet(tmp_path / "shards" / "a.parquet", row_group_size=95)
+    calls = times_scored(monkeypatch)
+    score_shards(model, tmp_path / "shards", tmp_path / "scores")
+    assert calls == [10] * 9 + [5]
+
+
 def test_a_second_call_scores_nothing(model, shards, tmp_path, monkeypatch):
     score_shards(model, shards, tmp_path / "scores")
     calls = times_scored(monkeypatch)
