@@ -12,7 +12,7 @@ from competition_utils.errors import UserError
 
 HELP = "score pairs of a file, or of a folder of parquet shards, with a fitted model"
 EXAMPLES = """\
-  python -m competition_utils score --model papermill_runs/sample/finetune/QC/fold0 \\
+  python -m competition_utils score --model papermill_runs/sample/finetune/joint/fold0 \\
       --input data/test_QC.txt --output scores.csv
   python -m competition_utils score --model … --input shards/ --output scores/
   python -m competition_utils score --model … --input shards/ --output scores/ --share 3/16
