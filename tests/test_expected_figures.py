@@ -26,7 +26,7 @@ from competition_utils.errors import UserError
 from competition_utils.storage import write_json
 
 YAML = """\
-commands: [python -c "open('{place}/found.json', 'w').write('{{\\"a\\": [3, 5]}}')"]
+commands: [python {place}/measure.py]
 needs: {needs}
 measured: nowhere
 figures:
@@ -51,6 +51,8 @@ def own(tmp_path, monkeypatch):
 
     def write(needs="{}"):
         (tmp_path / "tried.yaml").write_text(YAML.format(place=tmp_path, needs=needs))
+        found = str(tmp_path / "found.json")
+        (tmp_path / "measure.py").write_text(f"open({found!r}, 'w').write('{{\"a\": [3, 5]}}')")
         return tmp_path
 
     return write
@@ -87,8 +89,8 @@ def test_a_figure_that_no_command_has_left_is_fail_and_names_the_commands(own, c
     own()
     assert main([]) == 1
     out = capsys.readouterr().out
-    assert "tried.rate" in out and "FAIL 1" in out
-    assert "tried: a figure is missing; --run, or python -c" in out
+    assert "rate" in out and "FAIL 1" in out
+    assert "tried: a figure is missing; --run, or python " in out
 
 
 def test_run_executes_the_commands_and_json_holds_the_results(own, tmp_path, capsys):

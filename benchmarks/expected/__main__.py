@@ -19,6 +19,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -56,14 +57,19 @@ def run_commands(experiments: dict[str, Experiment]) -> None:
 
 
 def show(results: Sequence[Result]) -> None:
-    table = Table("figure", "what", "expected", "found", "verdict")
-    table.columns[0].no_wrap = table.columns[4].no_wrap = True
+    table = Table("figure", "expected", "found", "verdict", "what", box=box.SIMPLE_HEAD)
+    for column in table.columns[:4]:
+        column.no_wrap = True
+    shown = ""
     for each in results:
+        if each.experiment != shown:
+            shown = each.experiment
+            table.add_row(f"[bold]{shown}[/]")
         sign = {"neither": "±", "more": "−", "less": "+"}[each.figure.better]
         expected = f"{_number(each.figure.expected)} {sign} {_number(each.figure.tolerance)}"
         found = "–" if each.value is None else _number(each.value)
         verdict = f"[{STYLES[each.verdict]}]{each.verdict}[/]"
-        table.add_row(f"{each.experiment}.{each.name}", each.figure.what, expected, found, verdict)
+        table.add_row(each.name, expected, found, verdict, each.figure.what)
     console = Console()
     console.print(table)
     for why in dict.fromkeys(f"{each.experiment}: {each.why}" for each in results if each.why):

@@ -82,12 +82,13 @@ def _score_folder(args: argparse.Namespace, overrides: Mapping[str, Any]) -> int
     done = score_shards(args.model, args.input, args.output, **given, engine=engine)
     if done.left_out:
         print(f"not read, since they are no parquet files: {', '.join(done.left_out)}")
-    rows = done.rows - done.rows_before
-    before = f"; {_shards(done.shards_before)} with {done.rows_before:,} before" if done.shards_before else ""
-    print(
-        f"{_shards(done.shards - done.shards_before)} with {rows:,} pairs scored in {done.seconds:.1f} s "
-        f"({rows / done.seconds:,.0f} pairs/s){before} → {args.output}"
-    )
+    rows, shards = done.rows - done.rows_before, done.shards - done.shards_before
+    before = f"{_shards(done.shards_before)} with {done.rows_before:,} pairs finished before"
+    if not shards:
+        print(f"{before}, none to score → {args.output}")
+        return 0
+    rate = f"{_shards(shards)} with {rows:,} pairs scored in {done.seconds:.1f} s ({rows / done.seconds:,.0f} pairs/s)"
+    print(f"{rate}{f', {before}' if done.shards_before else ''} → {args.output}")
     return 0
 
 

@@ -20,10 +20,10 @@ def start_ray() -> None:
     import ray
 
     try:
-        ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError) as error:
-        where = os.environ.get("RAY_ADDRESS", "this machine")
-        raise UserError(f"engine: expected a Ray cluster at {where}, found: {error}. See ray start --help.") from None
+        ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    except Exception as error:  # a node that does not come up is a plain one
+        where, found = os.environ.get("RAY_ADDRESS", "this machine"), str(error).partition("\n")[0]
+        raise UserError(f"engine: expected a Ray cluster at {where}, found: {found} See ray start --help.") from None
 
 
 def most_workers(settings: RaySettings) -> int:

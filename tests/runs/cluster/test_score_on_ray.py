@@ -125,6 +125,16 @@ def test_without_the_extra_one_sentence_says_which(model, shards, tmp_path, caps
     )
 
 
+def test_a_cluster_that_cannot_be_reached_is_one_sentence(model, shards, tmp_path, capsys, monkeypatch):
+    ray = pytest.importorskip("ray", reason="needs the extra ray")
+    monkeypatch.setattr(ray, "init", lambda **given: (_ for _ in ()).throw(Exception("It timed out.\nMore.")))
+    monkeypatch.setenv("RAY_ADDRESS", "node-1:6379")
+    call = ["score", "--model", str(model), "--input", str(shards), "--output", str(tmp_path / "scores")]
+    assert main([*call, "--engine", "ray"]) == 2
+    found = "expected a Ray cluster at node-1:6379, found: It timed out. See ray start --help."
+    assert capsys.readouterr().err.strip().endswith(found)
+
+
 def test_settings_of_a_worker_need_the_engine_and_are_checked(model, shards, tmp_path, capsys):
     call = ["score", "--model", str(model), "--input", str(shards), "--output", str(tmp_path / "scores")]
     assert main([*call, "--ray", "num_gpus=1"]) == 2

@@ -279,7 +279,9 @@ def test_the_command_takes_a_folder_and_a_share_of_it(model, shards, tmp_path, c
     assert "1 shard with 4 pairs scored in" in capsys.readouterr().out
     assert main(call) == 0
     assert "2 shards with 8 pairs scored in" in (out := capsys.readouterr().out)
-    assert "1 shard with 4 before" in out
+    assert "1 shard with 4 pairs finished before" in out
+    assert main(call) == 0
+    assert "3 shards with 12 pairs finished before, none to score" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("share", ["2/2", "1", "-1/2"])
