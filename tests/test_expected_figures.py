@@ -21,8 +21,12 @@ from expected.experiments import (
 from expected.readme import FILTERS, MARKED, README, with_tables
 from hypothesis import given
 from hypothesis import strategies as st
+from small_run import execute_here, make_small_project
 
+from competition_utils import paths
+from competition_utils.cli import main as cli
 from competition_utils.errors import UserError
+from competition_utils.runs import runner
 from competition_utils.storage import write_json
 
 YAML = """\
@@ -167,6 +171,16 @@ def test_the_tables_of_the_readme_are_those_of_the_recorded_results():
     experiments, text = read_experiments(), README.read_text(encoding="utf-8")
     assert with_tables(text, experiments, as_values(recorded(experiments))) == text
     assert {name for _, name, _ in MARKED.findall(text)} == {name for name, each in experiments.items() if each.table}
+
+
+def test_the_figures_of_the_sample_are_read_from_where_a_run_writes_them(tmp_path, monkeypatch):
+    monkeypatch.setenv(paths.ROOT_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(runner, "execute", execute_here)
+    make_small_project(tmp_path)
+    assert cli.main(["run", "small", "--name", "x"]) == 0
+    written = str(tmp_path / "papermill_runs" / "x" / "metrics.json")
+    for name, figure in read_experiments()["sample"].figures.items():
+        assert 0 < figure.read.model_copy(update={"files": [written]}).value() <= 1, name
 
 
 def test_no_recorded_figure_is_missing_or_off():

@@ -66,7 +66,7 @@ def table(name: str, experiments: dict[str, Experiment], values: dict[str, dict[
     own = values.get(name, {}) | experiments[name].estimates
     try:
         return environment.from_string(experiments[name].table).render(values | own).strip() + "\n"
-    except UndefinedError as error:
+    except (UndefinedError, TypeError) as error:  # the second: one that is put through a filter
         raise UserError(f"{name}.yaml: expected recorded figures for its table, found: {error}. Record them.") from None
 
 
