@@ -112,7 +112,7 @@ def test_a_failed_cell_does_not_stop_the_others_is_shown_with_its_reason_and_ret
 def test_a_sweep_stopped_anywhere_ends_with_the_same_files_by_resume(executed, project, monkeypatch):
     assert cli.main(["sweep", "mine"]) == 0
     whole, copied = runs_of(project), store._copied
-    stages = [(runner, "execute", execute_here, after, place) for after in (1, 3, 8) for place in ("before", "after")]
+    stages = [(runner, "execute", execute_here, after, place) for after in (1, 3, 6) for place in ("before", "after")]
     copies = [(store, "_copied", copied, after, "before") for after in (2, 20, 40, 55)]  # into the store, or from it
     for stop in stages + copies:
         for name in ("papermill_runs", "submissions"):
