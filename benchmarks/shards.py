@@ -2,10 +2,10 @@
 
     python benchmarks/shards.py --model linear --rows 200000 2000000 --json shards_linear.json
     python benchmarks/shards.py --model minilm --rows 20000 --dtype float32
-    python benchmarks/shards.py --model gemma-3-270m --rows 500
+    python benchmarks/shards.py --model gemma-3-270m --rows 100
     python benchmarks/shards.py --model none --rows 200000 2000000      the path around the model alone
 
-The model is fitted on 64 rows, since speed does not depend on what it has learnt; the pairs are those of
+The model is fitted on 16 rows, since speed does not depend on what it has learnt; the pairs are those of
 `benchmarks/scoring.py`, all different, 100,000 a shard. Each size is scored by a process of its own, so that its peak
 memory is its own, then by another one, which finds every shard finished. A process scores a few pairs first, so that
 imports do not count. `--threads` fixes the threads of torch.
@@ -29,7 +29,7 @@ from scoring import AtOnce, pairs, peak_mb
 from competition_utils.storage import write_json
 
 SHARD_ROWS = 100_000
-FITTED_ROWS, FEW = 64, "few"
+FITTED_ROWS, FEW = 16, "few"
 SHORT_FIT = {"num_train_epochs": 1.0, "total_batch_size": 16, "per_device_train_batch_size": 16}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "none": ("linear", {}),  # fitted, but its place is taken by one that scores at once

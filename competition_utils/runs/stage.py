@@ -31,7 +31,7 @@ from competition_utils.runs.config import run_schema
 from competition_utils.runs.parameters import code_hash, read_parameters
 from competition_utils.runs.sharing.code import changed_code, code_files, loaded_code, working_code
 from competition_utils.settings.faults import checked
-from competition_utils.settings.schema import RunSettings
+from competition_utils.settings.schema import KINDS, RunSettings
 from competition_utils.storage import (
     atomic_write,
     hash_file,
@@ -179,7 +179,7 @@ def open_stage(name: str, run_dir: Path | str, settings: Mapping[str, Any]) -> S
     stage = Stage(name, run, *stage_settings(name, settings), code_hash(source))
     earlier = paths.STAGES[: paths.STAGES.index(name)]
     identity = {
-        "settings": hash_json(stage.declared),
+        "settings": hash_json(read_settings(stage.declared)),
         "source": stage.source_hash,
         "package": versions().get(OWN_PACKAGE),
         "code": hash_json(working_code()),
@@ -233,7 +233,7 @@ def why_not_done(name: str, run: Path, values: Mapping[str, Any]) -> str | None:
 def why_stale(manifest: Mapping[str, Any], run: Path, settings: Mapping[str, Any]) -> str | None:
     """None if what went into a finished stage is what would go into it in `run`, with `settings` as plain values
     (`stage_settings`); else the reason, in a few words."""
-    changed = _changed_settings(manifest["settings"], settings)
+    changed = _changed_settings(read_settings(manifest["settings"]), read_settings(settings))
     if changed:
         return f"settings changed ({', '.join(changed)})"
     if manifest["source_hash"] != code_hash(paths.notebook_path(manifest["stage"])):
@@ -291,7 +291,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def read_settings(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """The declared settings that a stage reads: not the sections of models other than its `model`."""
+    unread = set(KINDS) - {declared["model"]} if "model" in declared else set()
+    return {name: value for name, value in declared.items() if name not in unread}
+
+
+def _changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     names = list(dict.fromkeys([*before, *now]))
     return [name for name in names if hash_json(before.get(name)) != hash_json(now.get(name))]
 

@@ -64,6 +64,13 @@ def test_cells_that_differ_in_the_model_share_all_that_does_not_read_it_and_seed
     assert "eda computed twice, taken twice from the store" in capsys.readouterr().out
 
 
+def test_seeds_of_a_combination_are_one_row_of_the_summary(executed, capsys):
+    assert cli.main(["sweep", "mine"]) == 0
+    lines = capsys.readouterr().out.partition("F1 by task, over all seeds")[2].splitlines()
+    rows = [line.split() for line in lines if line.startswith(("linear", "encoder"))]
+    assert rows == [[model, *["0.8000", "±", "0.0000"] * 3] for model in ("linear", "encoder")]
+
+
 def test_a_cell_is_one_call_that_another_process_can_be_sent(executed):
     (cell, *_) = plan("mine", {"configs": ["small"], "models": ["linear"]})
     result = pickle.loads(pickle.dumps(execute_cell(pickle.loads(pickle.dumps(cell)))))
@@ -96,9 +103,11 @@ def test_a_failed_cell_does_not_stop_the_others_is_shown_with_its_reason_and_ret
     rows = [line.split() for line in out.splitlines() if line.startswith("mine-")]
     assert [row[0] for row in rows] == list(CELLS)
     assert [row.count("FAILED") for row in rows] == [0, 3, 0, 3]  # the mean and the two tasks
+    summary = [line.split() for line in out.splitlines() if line.startswith(("linear", "encoder"))]
+    assert [row[1:] for row in summary] == [["FAILED"] * 3] * 2
     assert "0.8000" in rows[0] and "0.0000" not in rows[1] and reason in out
     page = (project / "papermill_runs" / "comparison.html").read_text()
-    assert page.count(">FAILED<") == 6 and "expected health" in page
+    assert page.count(">FAILED<") == 12 and "expected health" in page
     assert (paths.run_folder(CELLS[1]) / UNEXPECTED).is_file() == ("ValueError" in reason)
 
     (project / HEALS).touch()
@@ -112,7 +121,7 @@ def test_a_failed_cell_does_not_stop_the_others_is_shown_with_its_reason_and_ret
 def test_a_sweep_stopped_anywhere_ends_with_the_same_files_by_resume(executed, project, monkeypatch):
     assert cli.main(["sweep", "mine"]) == 0
     whole, copied = runs_of(project), store._copied
-    stages = [(runner, "execute", execute_here, after, place) for after in (1, 3, 8) for place in ("before", "after")]
+    stages = [(runner, "execute", execute_here, after, place) for after in (1, 3, 6) for place in ("before", "after")]
     copies = [(store, "_copied", copied, after, "before") for after in (2, 20, 40, 55)]  # into the store, or from it
     for stop in stages + copies:
         for name in ("papermill_runs", "submissions"):

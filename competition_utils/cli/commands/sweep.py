@@ -73,11 +73,15 @@ def _show(planned: list, results: list) -> None:
     from competition_utils.paths import shown
     from competition_utils.runs import comparing
     from competition_utils.runs.report.tables import print_table
-    from competition_utils.runs.sweep.results import cells_table, compare_cells, shared_stages, write_page
+    from competition_utils.runs.sweep.results import cells_table, compare_cells, shared_stages, summary, write_page
 
     table, shared = cells_table(planned, results), shared_stages(planned)
     print()
     print_table(table.frame, table.same)
+    rows = summary(planned, results)
+    if rows is not None:
+        print("\nF1 by task, over all seeds")
+        print_table(rows)
     tasks: dict = {}
     try:
         tasks = compare_cells(planned, results)
@@ -86,4 +90,4 @@ def _show(planned: list, results: list) -> None:
     for caption, compared in comparing.comparison_tables(tasks).items() if tasks else ():
         print(f"\n{caption}")
         print_table(compared)
-    print("", *shared, f"page    {shown(write_page(planned, table, tasks, shared))}", sep="\n")
+    print("", *shared, f"page    {shown(write_page(planned, results, tasks, shared))}", sep="\n")

@@ -24,7 +24,14 @@ from competition_utils import paths
 from competition_utils.errors import DamagedFile
 from competition_utils.runs.kernel import note_executed, read_executed
 from competition_utils.runs.parameters import code_hash
-from competition_utils.runs.stage import read_manifest, stage_settings, versions, why_other_code, why_stale
+from competition_utils.runs.stage import (
+    read_manifest,
+    read_settings,
+    stage_settings,
+    versions,
+    why_other_code,
+    why_stale,
+)
 from competition_utils.storage import (
     atomic_write,
     hash_file,
@@ -39,7 +46,7 @@ POLL_SECONDS = 0.5  # between looks at a lock
 
 @dataclass(frozen=True)
 class Wanted:
-    """A stage that a run wants: with which `settings` (plain values), into which folder of a run."""
+    """A stage that a run wants: with which `settings` that it reads (plain values), into which folder of a run."""
 
     stage: str
     run: Path
@@ -47,7 +54,7 @@ class Wanted:
 
     @classmethod
     def of(cls, stage: str, run: Path, parameters: Mapping[str, Any]) -> Wanted:
-        return cls(stage, run, stage_settings(stage, parameters)[1])
+        return cls(stage, run, read_settings(stage_settings(stage, parameters)[1]))
 
     @property
     def key(self) -> str:
@@ -71,7 +78,7 @@ class Store:
     """The stages that runs share, in `folder`."""
 
     def __init__(self, folder: Path | None = None):
-        self.folder = folder or paths.run_folder("store")
+        self.folder = folder or paths.store_folder()
 
     def take(self, wanted: Wanted) -> str | None:
         """Copy the stage into the run where the store has it; the name of the run that computed it, else None.
