@@ -16,6 +16,7 @@ from competition_utils.data.files import find_lexicon
 from competition_utils.data.parsing import Column, Rows, cut
 from competition_utils.data.validation import check_rows
 from competition_utils.errors import DataError, Fault, UserError
+from competition_utils.progress import progress
 from competition_utils.runs.scoring.pairs import CHUNK_ROWS, PLAIN_FIELDS, plain_rows
 from competition_utils.tasks import QI, TASKS
 
@@ -63,7 +64,7 @@ def find_shards(folder: Path, task: str | None = None) -> tuple[list[Shard], lis
     paths = [path for path in entries if path.suffix == ".parquet" and path.is_file()]
     if not paths:
         raise UserError(f"input: expected parquet shards (*.parquet) in {folder}, found none. Check the folder.")
-    opened = [_open(path, task) for path in paths]
+    opened = [_open(path, task) for path in progress(paths, what="opening", unit="shards")]
     raise_faults([each for each in opened if isinstance(each, Fault)])
     return [each for each in opened if isinstance(each, Shard)], [p.name for p in entries if p not in paths]
 
@@ -82,7 +83,7 @@ def _open(path: Path, task: str | None) -> Shard | Fault:
             schema, rows = file.schema_arrow, file.metadata.num_rows
             if set(schema.names) >= PLAIN_FIELDS:
                 columns = [name for name in ("id", "language", "query", "target") if name in schema.names]
-                numbered = "id" not in columns or file.read(["id"])["id"].null_count == rows
+                numbered = "id" not in columns or _has_no_ids(file)
                 id_type = pa.int64() if numbered else _plain_type(schema.field("id").type)
                 return Shard(path, rows, task or QI.name, tuple(columns), id_type, numbered)
     except NOT_READABLE as error:
@@ -94,6 +95,16 @@ def _open(path: Path, task: str | None) -> Shard | Fault:
         found = f"expected query, target; or {fields}; found {cut(', '.join(schema.names) or 'none', 200)}"
         return Fault("other columns", path.name, found)
     return Shard(path, rows, official.name, official.fields, pa.int64(), numbered=False)
+
+
+def _has_no_ids(file: pq.ParquetFile) -> bool:
+    """Whether every id is null, by the statistics in the file's footer where it has them."""
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+    statistics = [column.statistics for column in columns if column.path_in_schema == "id"]
+    if all(each is not None and each.has_null_count for each in statistics):
+        return sum(each.null_count for each in statistics) == file.metadata.num_rows
+    return file.read(["id"])["id"].null_count == file.metadata.num_rows
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:

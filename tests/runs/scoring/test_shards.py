@@ -193,6 +193,15 @@ def test_ids_keep_their_type_and_their_nulls(model, tmp_path):
     assert ids == [[2**53 + 1, None], ["a-1", "b-2"]]
 
 
+@pytest.mark.parametrize("statistics", [True, False])
+def test_ids_that_are_all_null_are_as_good_as_none(model, tmp_path, statistics):
+    (tmp_path / "shards").mkdir()
+    columns = {"id": pa.array([None, None], pa.string()), "query": ["shoe", "lamp"], "target": ["shoe", "ring"]}
+    pq.write_table(pa.table(columns), tmp_path / "shards" / "a.parquet", write_statistics=statistics, row_group_size=1)
+    score_shards(model, tmp_path / "shards", tmp_path / "scores")
+    assert read(tmp_path / "scores")["id"].tolist() == [1, 2]
+
+
 def official(path, ids, titles, **more):
     columns = {"id": ids, "task": "QI", "language": "es", "origin_query": "zapato", "item_title": titles}
     pd.DataFrame(columns | more).to_parquet(path)
