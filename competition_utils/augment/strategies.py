@@ -14,7 +14,7 @@ import pandas as pd
 
 from competition_utils.augment.tools import Tools
 from competition_utils.errors import UserError
-from competition_utils.paths import project_root
+from competition_utils.paths import in_project, project_root
 from competition_utils.settings.faults import did_you_mean
 from competition_utils.settings.reading import read_mapping
 from competition_utils.settings.strategy import Step, check_strategy
@@ -89,13 +89,20 @@ def strategy_names() -> list[str]:
     return sorted(path.stem for path in strategy_folder().glob("*.yaml"))
 
 
+def strategy_file(strategy: str) -> Path:
+    """The file that a name or a path means; a relative path is meant from where one is, or from the project."""
+    if Path(strategy).suffix not in (".yaml", ".yml"):
+        return strategy_folder() / f"{strategy}.yaml"
+    return Path(strategy) if Path(strategy).is_file() else in_project(strategy)
+
+
 def load_strategy(strategy: str) -> Strategy:
     """Read a strategy by name (`configs/strategies/NAME.yaml`) or path.
 
     Raises UserError with all faults of the file: no such file, not YAML, unknown steps or settings (with the
     nearest known name), values of the wrong type or out of range.
     """
-    path = Path(strategy) if Path(strategy).suffix in (".yaml", ".yml") else strategy_folder() / f"{strategy}.yaml"
+    path = strategy_file(strategy)
     if not path.is_file():
         raise UserError(
             f"strategy: expected a name in configs/strategies or a YAML file, found {strategy!r}"
