@@ -24,12 +24,12 @@ from competition_utils.storage import write_text
 
 RUNS_NOTEBOOKS = ("jupyterlab", "ipykernel", "ipywidgets", "papermill", "nbclient", "nbformat")
 OF_TORCH = re.compile(r"torch|torchvision|torchao|torchaudio|triton|xformers|(nvidia|cuda)-.*|setuptools|wheel")
-PYTHON, GLIBC = "3.12", (28, 27, 24, 17, 12, 5)  # of the image, and the manylinux releases that it takes
+GLIBC = (28, 27, 24, 17, 12, 5)  # the manylinux releases that the image takes
 OF_WHEEL = ("competition_utils", "notebooks", "configs", "pyproject.toml", "requirements.txt", "setup.py")
 NOT_IN_WHEEL = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
 
 
-def fill(folder: Path, python: str = PYTHON) -> list[str]:
+def fill(folder: Path, python: str) -> list[str]:
     """Build the wheel, download the wheels of its dependencies beside it, and write `requirements.txt`, last.
 
     Gives the pinned requirements. Wheels of an earlier call that are no longer wanted are removed. Raises UserError

@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="OWNER/DATASET", help="the dataset with the official files (default: sample)")
     parser.add_argument("--out", type=Path, default=Path("build/kaggle"), help="folder (default %(default)s)")
     parser.add_argument("--wheels", action="store_true", help="build the wheel and download what it needs, too")
+    parser.add_argument("--python", default="3.12", help="that of Kaggle's image, for wheels (default %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"notebook  {paths.shown(folder)}")
     folder = kaggle.write_dataset_metadata(args.out, args.user)
     if args.wheels:
-        pins = wheels.fill(folder)
+        pins = wheels.fill(folder, args.python)
         size = sum(wheel.stat().st_size for wheel in folder.glob("*.whl"))
         print(f"wheels    {len(pins)}, {size / 1e6:,.0f} MB")
     print(f"dataset   {paths.shown(folder)}")
