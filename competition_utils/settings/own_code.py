@@ -1,7 +1,7 @@
 """Code of the user's own that a setting names: `python:MODULE:NAME`.
 
-It is imported for settings of a config, a command line or a notebook alone, which their reader starts: nothing that a
-run, a model folder or a data folder says is imported (docs/SECURITY.md).
+It is imported for settings of a config, a command line or a notebook, which their reader starts, and never because a
+saved model names its class (docs/SECURITY.md).
 """
 
 from __future__ import annotations
