@@ -69,6 +69,11 @@ def stage_folder(run: Path, stage: str) -> Path:
     return hosted.earlier_output(run.name, stage) or own
 
 
+def store_folder() -> Path:
+    """Where finished stages lie that runs share."""
+    return run_folder("store")
+
+
 def submission_folder(name: str) -> Path:
     return work_root() / "submissions" / name
 

@@ -237,7 +237,7 @@ def read_saved(folder: Path | str) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(
             f"model folder: expected {path}, found none. "
-            "Give the folder that a fit wrote, e.g. papermill_runs/sample/finetune/QC/fold0."
+            "Give the folder that a fit wrote, e.g. papermill_runs/sample/finetune/joint/fold0."
         )
     saved = read_sealed_json(path)
     for name, found in saved["files"].items():
