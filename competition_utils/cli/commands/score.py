@@ -44,14 +44,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--task", choices=["QC", "QI"], help="QC or QI; found from the file's fields when left out")
     add_parameters(parser, "a setting of the model to use instead of the saved one")
+    parser.add_argument(
+        "--own-model", metavar="python:MODULE:CLASS", help="the class of a model of your own, see docs/TOUR.md"
+    )
     parser.add_argument("--lexicon", type=Path, help="translates queries; found beside the input when left out")
     add_share(parser, "shard of a folder")
     add_engine(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    from competition_utils.models.base import register_own
     from competition_utils.settings.reading import parse_overrides
 
+    if args.own_model:
+        register_own(args.own_model)
     overrides, faults = parse_overrides(args.parameters)
     if faults:
         raise UserError("\n".join(faults))
@@ -77,6 +83,7 @@ def _score_folder(args: argparse.Namespace, overrides: Mapping[str, Any]) -> int
     from competition_utils.runs.scoring.shards import score_here, score_shards
 
     given = {"task": args.task, "lexicon": args.lexicon, "overrides": overrides, "share": args.share}
+    given["own_model"] = args.own_model
     settings = ray_settings(args)
     engine = score_on_ray(settings) if args.engine == "ray" else score_here
     done = score_shards(args.model, args.input, args.output, **given, engine=engine)

@@ -7,9 +7,9 @@ are those of one machine. A cell whose worker or node dies is run again by Ray, 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from competition_utils.paths import ROOT_VARIABLE, project_root
+from competition_utils.paths import ROOT_VARIABLE, WORK_VARIABLE, project_root, work_root
 from competition_utils.runs.cluster.start import start_ray
 from competition_utils.runs.sweep.cells import Cell, CellResult, execute_cell
 from competition_utils.settings.schema import RaySettings
@@ -31,11 +31,12 @@ def execute_cells_on_ray(
         max_retries=settings.max_retries,
     )
     at_once = len(cells) if settings.concurrency == "auto" else settings.concurrency
+    places = {ROOT_VARIABLE: str(project_root()), WORK_VARIABLE: str(work_root())}
     waiting, running, results = list(cells), {}, {}
     while waiting or running:
         while waiting and len(running) < at_once:
             cell = waiting.pop(0)
-            running[task.remote(str(project_root()), execute, cell)] = cell
+            running[task.remote(places, execute, cell)] = cell
         (done,), _ = ray.wait(list(running))
         cell = running.pop(done)
         results[cell.name] = result = _result_of(done, cell)
@@ -43,9 +44,9 @@ def execute_cells_on_ray(
     return [results[cell.name] for cell in cells]
 
 
-def _execute_in(root: str, execute: Execute, cell: Cell) -> CellResult:
-    """Execute a cell in the project of the process that asks."""
-    os.environ[ROOT_VARIABLE] = root
+def _execute_in(places: Mapping[str, str], execute: Execute, cell: Cell) -> CellResult:
+    """Execute a cell in the project of the process that asks; `places` are variables and their folders."""
+    os.environ.update(places)
     return execute(cell)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from competition_utils import distributed
 from competition_utils.data.files import find_lexicon
 from competition_utils.errors import DamagedFile, DataError, Fault, UserError
-from competition_utils.models.base import RelevanceModel, load_model
+from competition_utils.models.base import RelevanceModel, load_model, register_own
 from competition_utils.models.scoring.cache import model_hash
 from competition_utils.progress import progress
 from competition_utils.runs.scoring.pairs import clean_pairs, translated
@@ -43,13 +43,16 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Job:
-    """What scores the shards of a folder, and where the scores go; it can be sent to another process."""
+    """What scores the shards of a folder, and where the scores go; it can be sent to another process.
+
+    `own_model` names a class that is not the suite's (`python:MODULE:CLASS`)."""
 
     model: Path
     output: Path
     overrides: Mapping[str, Any]
     lexicon: Path | None
     made_with: Mapping[str, str | None]
+    own_model: str | None = None
 
     def scores_of(self, shard: Shard) -> Path:
         return self.output / shard.name
@@ -89,6 +92,8 @@ class ShardScorer:
 
     @cached_property
     def model(self) -> RelevanceModel:
+        if self.job.own_model:
+            register_own(self.job.own_model)
         return load_model(self.job.model, self.job.overrides)
 
     @cached_property
@@ -151,6 +156,7 @@ def score_shards(
     overrides: Mapping[str, Any] | None = None,
     share: tuple[int, int] | None = None,
     engine: Engine = score_here,
+    own_model: str | None = None,
 ) -> ScoredShards:
     """Write a shard of scores for each shard of `source`, with its name, in its order of rows.
 
@@ -163,6 +169,7 @@ def score_shards(
     share : (k, n): the shards k, k + n, … only, by name and counted from 0; under `accelerate launch` by default the
         number of this process and how many there are.
     engine : where the shards are scored.
+    own_model : `python:MODULE:CLASS` of a model that is not the suite's.
 
     Raises
     ------
@@ -177,7 +184,7 @@ def score_shards(
     everything, left_out = find_shards(source, task)
     _refuse_other_scores(everything, output)
     shards = everything[share[0] :: share[1]]
-    job = new_job(model, source, output, lexicon, overrides or {})
+    job = replace(new_job(model, source, output, lexicon, overrides or {}), own_model=own_model)
     with_receipt = [shard for shard in shards if job.receipt_of(shard).is_file()]
     compared = progress(with_receipt, what="comparing hashes", unit="shards")
     done = {shard.name for shard in compared if job.is_done(shard)}

@@ -97,7 +97,7 @@ def _failure(cell: Cell) -> str | None:
 def _execute(cell: Cell) -> Any:
     run, store = cell.run(), Store()
     kind = run.config.settings.model
-    if not cell.equal_steps or not isinstance(getattr(run.config.settings, kind), TrainingSettings):
+    if not cell.equal_steps or not isinstance(run.config.settings.of_model, TrainingSettings):
         return execute_run(run, resume=True, store=store)
     execute_run(run, resume=True, last="eda", store=store)
     steps = steps_of_original(run)
@@ -108,7 +108,7 @@ def steps_of_original(run: Run) -> int:
     """Optimizer steps of the first fit on the rows that stage `eda` left, which strategy `original` fits on."""
     settings: RunSettings = run.config.settings
     train = read_parquet(run.folder / "eda" / f"{settings.task}_train.parquet", need=["fold"])
-    return getattr(settings, settings.model).steps(int((train["fold"] != settings.fit_folds[0]).sum()))
+    return settings.of_model.steps(int((train["fold"] != settings.fit_folds[0]).sum()))
 
 
 def _note_unexpected(cell: Cell, error: Exception) -> str:
