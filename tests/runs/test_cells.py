@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -162,6 +163,9 @@ def test_the_steps_of_original_are_counted_on_the_rows_outside_the_first_fold_th
     run = Cell("x", "small", {"task": "QC", "fit_folds": [1], "encoder.total_batch_size": 4}).run({"model": "encoder"})
     write_parquet(run.folder / "eda" / "QC_train.parquet", pd.DataFrame({"fold": [0] * 9 + [1] * 30}))
     assert steps_of_original(run) == 6  # 3 batches of at most 4 rows, for 2 rounds
+    both = run.config.settings.model_copy(update={"task": "all"})
+    write_parquet(run.folder / "eda" / "QI_train.parquet", pd.DataFrame({"fold": [0] * 8}))
+    assert steps_of_original(replace(run, config=replace(run.config, settings=both))) == 10
 
 
 def test_a_linear_fit_has_no_steps_to_make_equal(executed):
