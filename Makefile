@@ -4,10 +4,11 @@
 #             of every reader, and kills at random moments of everything; writes docs/RELIABILITY.md; under an hour
 # make audit  known vulnerabilities of what is installed, by pip-audit, which asks PyPI
 # make gpu-check   on a CUDA machine: its tests and benchmarks, figures into gpu_check.json; goes on where it ended
+# make kaggle KAGGLE_USER=name   notebooks and offline dataset for Kaggle, into build/kaggle (README, "Kaggle and Colab")
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: run test soak audit lint lab gpu-check
+.PHONY: run test soak audit lint lab gpu-check kaggle
 .DEFAULT_GOAL := run
 
 run: $(INSTALLED)
@@ -36,6 +37,10 @@ lab: $(INSTALLED)
 
 gpu-check: $(INSTALLED)
 	$(PYTHON) benchmarks/gpu_check.py --output gpu_check.json
+
+kaggle: .venv/.extra-kaggle
+	@[ -n "$(KAGGLE_USER)" ] || { echo "Say who you are on Kaggle: make kaggle KAGGLE_USER=name"; exit 2; }
+	$(PYTHON) -m competition_utils kaggle --user $(KAGGLE_USER) --wheels
 
 # uv resolves this list in seconds where pip needs minutes; where there is none it is put into .venv itself.
 $(INSTALLED): requirements.txt pyproject.toml

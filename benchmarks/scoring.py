@@ -267,7 +267,7 @@ def score_a_file(source: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "model").mkdir()
-        module.project_root, module.load_model = lambda: folder, lambda *_: AtOnce()
+        module.work_root, module.load_model = lambda: folder, lambda *_: AtOnce()
         look_up, seconds = module.score_cached, []
         module.score_cached = lambda *given: _timed(look_up, given, seconds)
         first, again = (

@@ -15,4 +15,4 @@ def add_parameters(parser: argparse.ArgumentParser, what: str) -> None:
 
 def from_here(data_dir: str) -> str:
     """On the command line a path is meant from the working directory, in a config from the root."""
-    return data_dir if data_dir == paths.BUILT_IN_SAMPLE else str(Path(data_dir).expanduser().absolute())
+    return data_dir if data_dir in (paths.AUTO, paths.BUILT_IN_SAMPLE) else str(Path(data_dir).expanduser().absolute())

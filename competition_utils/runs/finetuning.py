@@ -17,6 +17,7 @@ from competition_utils.f1 import best_f1
 from competition_utils.models import crossfit
 from competition_utils.models.base import RelevanceModel
 from competition_utils.models.crossfit import CrossFit
+from competition_utils.paths import stage_folder
 from competition_utils.runs.stage import Stage
 from competition_utils.tasks import SPLITS, TASKS, select_tasks
 
@@ -186,7 +187,8 @@ def _valid(fit: CrossFit) -> pd.DataFrame:
 
 
 def _tables(stage: Stage, name: str) -> dict[str, pd.DataFrame]:
-    present = [split for split in SPLITS if (stage.run / "augmentation" / f"{name}_{split}.parquet").is_file()]
+    folder = stage_folder(stage.run, "augmentation")
+    present = [split for split in SPLITS if (folder / f"{name}_{split}.parquet").is_file()]
     return {split: stage.read(f"{name}_{split}", of="augmentation") for split in dict.fromkeys(["train", *present])}
 
 

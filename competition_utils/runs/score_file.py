@@ -21,7 +21,7 @@ from competition_utils.data.files import read_table
 from competition_utils.errors import UserError
 from competition_utils.models.base import load_model
 from competition_utils.models.scoring.cache import ScoreCache, model_hash, score_cached
-from competition_utils.paths import project_root
+from competition_utils.paths import work_root
 from competition_utils.storage import atomic_write, write_parquet
 from competition_utils.tasks import QI, TASKS, Task
 from competition_utils.translation.interface import translate_table
@@ -67,9 +67,7 @@ def score_file(
     translator = open_translator(str(lexicon or "auto"), source.parent)
     fitted = load_model(model, overrides)  # after the files were read: a large model takes minutes
     pairs["query_en"] = "" if translator is None else translate_table(pairs, translator)
-    scores = score_cached(
-        fitted, pairs, ScoreCache(project_root() / ".cache" / "scores" / model_hash(model, overrides))
-    )
+    scores = score_cached(fitted, pairs, ScoreCache(work_root() / ".cache" / "scores" / model_hash(model, overrides)))
     first_process = distributed.is_first()
     if first_process:
         WRITERS[output.suffix](output, pairs[["id", "task", "language"]].assign(score=scores))

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from competition_utils.settings.faults import fault_lines
+from competition_utils.settings.own_code import OwnCode
 from competition_utils.settings.renamed import Renaming, with_new_names
 
 Auto = Literal["auto"]
@@ -217,7 +218,10 @@ class RunSettings(Section):
     """All parameters of the five notebooks, and the size of the built-in sample."""
 
     run_dir: Text = Field("papermill_runs/manual", description="the run's folder; set by --name")
-    data_dir: Text = Field("sample", description="a folder of official files, or sample: the built-in competition")
+    data_dir: Text = Field(
+        "auto",
+        description="official files: a folder, sample (built-in), or auto: found on Kaggle or Colab, else sample",
+    )
     task: Literal["QC", "QI", "all"] = Field("all", description="QC, QI or all")
     seed: int = Field(0, ge=0, lt=2**31, description="for every random choice")
 
@@ -230,19 +234,22 @@ class RunSettings(Section):
 
     strategy: Text = Field("original", description="a name in configs/strategies, or a YAML file of your own")
     translator: Text = Field(
-        "auto", description="auto (the folder's lexicon), built_in, none, a lexicon file, or FAMILY:MODEL (README)"
+        "auto",
+        description="auto (the folder's lexicon), built_in, none, a lexicon file, FAMILY:MODEL or python:… (README)",
     )
     embedding_model: Text = Field("minilm", description="for negatives by meaning: a sentence-transformers model")
 
-    model: Kind = Field("encoder", description="linear, encoder or decoder")
+    model: Kind | OwnCode = Field("encoder", description="linear, encoder, decoder, or python:MODULE:CLASS of your own")
     fit_folds: list[Annotated[int, Field(ge=0)]] = Field(
         [0], min_length=1, description="folds that take their turn as validation rows, one fit each"
     )
     linear: LinearSettings = Field(LinearSettings(), description="settings of the linear model")
     encoder: EncoderSettings = Field(EncoderSettings(), description="settings of the encoder")
     decoder: DecoderSettings = Field(DecoderSettings(), description="settings of the decoder")
+    own: dict[str, Any] = Field({}, description="settings of a model of your own")
 
     resamples: int = Field(1000, ge=10, description="bootstrap samples behind every interval")
+    own_metrics: list[OwnCode] = Field([], description="further metrics: python:MODULE:FUNCTION, see docs/TOUR.md")
     mistakes_shown: Whole = Field(20, description="most confident mistakes of each kind in the table")
     leave_one_language_out: bool = Field(False, description="fit again without each language in turn")
     left_out_model: Kind = Field("linear", description="kind of model for that: linear, encoder or decoder")
@@ -263,6 +270,11 @@ class RunSettings(Section):
         except ValidationError as error:
             raise ValueError("; ".join(f"left_out_settings.{line}" for line in fault_lines(error, schema))) from None
         return self
+
+    @property
+    def of_model(self) -> Section | dict[str, Any]:
+        """The settings of the chosen kind of model."""
+        return getattr(self, self.model) if self.model in KINDS else self.own
 
     @property
     def sample_size(self) -> dict[str, int]:

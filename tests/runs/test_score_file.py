@@ -30,7 +30,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "project_root", lambda: tmp_path / "project")
+    monkeypatch.setattr(module, "work_root", lambda: tmp_path / "project")
 
 
 def official(path, rows):

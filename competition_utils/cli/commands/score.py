@@ -32,13 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--task", choices=["QC", "QI"], help="QC or QI; found from the file's fields when left out")
     add_parameters(parser, "a setting of the model to use instead of the saved one")
+    parser.add_argument(
+        "--own-model", metavar="python:MODULE:CLASS", help="the class of a model of your own, see docs/TOUR.md"
+    )
     parser.add_argument("--lexicon", type=Path, help="translates queries; found beside the input when left out")
 
 
 def run(args: argparse.Namespace) -> int:
+    from competition_utils.models.base import register_own
     from competition_utils.runs.score_file import score_file
     from competition_utils.settings.reading import parse_overrides
 
+    if args.own_model:
+        register_own(args.own_model)
     overrides, faults = parse_overrides(args.parameters)
     if faults:
         raise UserError("\n".join(faults))

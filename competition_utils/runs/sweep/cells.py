@@ -106,12 +106,12 @@ def _execute(cell: Cell) -> Any:
 
 
 def has_steps(settings: RunSettings) -> bool:
-    return isinstance(getattr(settings, settings.model), TrainingSettings)
+    return isinstance(settings.of_model, TrainingSettings)
 
 
 def one_fit(settings: RunSettings) -> bool:
     """Whether a fold has one fit, so that one number of steps is meant: of one task, or of both by one model."""
-    return settings.task != "all" or getattr(getattr(settings, settings.model), "training", "single") == "joint"
+    return settings.task != "all" or getattr(settings.of_model, "training", "single") == "joint"
 
 
 def steps_of_original(run: Run) -> int:
@@ -120,7 +120,7 @@ def steps_of_original(run: Run) -> int:
     files = [run.folder / "eda" / f"{task.name}_train.parquet" for task in select_tasks(settings.task)]
     trains = [read_parquet(file, need=["fold"]) for file in files if file.is_file()]
     rows = sum(int((train["fold"] != settings.fit_folds[0]).sum()) for train in trains)
-    return getattr(settings, settings.model).steps(rows)
+    return settings.of_model.steps(rows)
 
 
 def _note_unexpected(cell: Cell, error: Exception) -> str:

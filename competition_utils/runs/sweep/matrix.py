@@ -14,6 +14,7 @@ from competition_utils.runs.config import config_folder, find_config, load_confi
 from competition_utils.runs.sweep.cells import Cell, has_steps, one_fit
 from competition_utils.settings.faults import checked
 from competition_utils.settings.matrix import LISTS, MatrixSettings, dotted
+from competition_utils.settings.own_code import is_own
 from competition_utils.settings.reading import parse_overrides, read_mapping
 
 YAML = (".yaml", ".yml")
@@ -85,7 +86,9 @@ def _from_anywhere(cell: Cell) -> Cell:
 
 
 def _plain(value: Any) -> str:
-    """A strategy's file without folder and ending."""
+    """A strategy's file without folder and ending, a class of the user's own without its module."""
+    if is_own(value):
+        return value.rpartition(":")[2]
     return Path(value).stem if str(value).endswith(YAML) else str(value)
 
 
