@@ -210,6 +210,18 @@ class DecoderSettings(TrainingSettings):
         return self.parallel == "fsdp" and self.num_processes > 1
 
 
+class RaySettings(Section):
+    """What a worker is given by `--engine ray`: an actor that scores shards, or the task of a sweep's cell."""
+
+    section: ClassVar[str] = "ray"
+
+    num_cpus: float = Field(1.0, ge=0, le=10_000, description="cores")
+    num_gpus: float = Field(0.0, ge=0, le=10_000, description="GPUs")
+    memory: Whole | None = Field(None, description="bytes that must be free on its node")
+    concurrency: Auto | Whole = Field("auto", description="workers at once, at most; auto: what the cluster holds")
+    max_retries: int = Field(3, ge=0, le=1000, description="further tries of a shard or cell whose worker has died")
+
+
 KINDS: dict[str, type[Section]] = {"linear": LinearSettings, "encoder": EncoderSettings, "decoder": DecoderSettings}
 Kind = Literal["linear", "encoder", "decoder"]
 
