@@ -27,7 +27,7 @@ LABEL_ROWS = "label_rows.safetensors"
 UNSLOTH_LORA = ("r", "lora_alpha", "lora_dropout", "bias", "use_rslora", "init_lora_weights")  # and target_modules
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", LABEL_ROWS)
 PARAMETER_LIMIT = 15e9  # the competition's rule
-UNSLOTH_MAX_LENGTH = 2048  # rows are cut by prompts.py; below 512 Unsloth gives its checkpointing up
+UNSLOTH_MAX_LENGTH = 2048  # rows are cut by prompts/writer.py; below 512 Unsloth gives its checkpointing up
 
 
 @dataclass

@@ -62,10 +62,12 @@ class DecoderModel(RelevanceModel):
     @part
     def prompt(self) -> Prompt:
         """What the model is asked, see `Prompt`."""
-        words, translation = self.settings.label_words, Prompt.translation if self.settings.translation else None
-        prompt = Prompt(translation=translation, tags=list(self.settings.tags))
-        if words:
-            prompt.label_words = [tuple(words)]
+        prompt = Prompt.short() if self.settings.prompt == "short" else Prompt()
+        prompt.tags = list(self.settings.tags)
+        if not self.settings.translation:
+            prompt.translation = None
+        if self.settings.label_words:
+            prompt.label_words = [tuple(self.settings.label_words)]
         return prompt
 
     @part

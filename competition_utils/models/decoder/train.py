@@ -257,7 +257,7 @@ def training_arguments(
         "use_cpu": choice.device == "cpu",
         "include_num_input_tokens_seen": "all" if choice.device == "cpu" else "no",  # for the callback `Threads`
         "gradient_checkpointing": False,  # switched by set_checkpointing
-        "max_length": None,  # prompts.py has cut them
+        "max_length": None,  # prompts/writer.py has cut them
         "padding_free": False,  # that is the collator's part
         "dataset_kwargs": {"skip_prepare_dataset": True},
         "remove_unused_columns": False,
