@@ -42,7 +42,7 @@ class Prompt:
         """Nothing but the pair: a base model follows no instruction, and learns from the rows what is asked."""
         return cls(
             instructions=dict.fromkeys(INSTRUCTIONS, ""),
-            query="{query} ({language})",
+            query="{query}",
             translation="{translation}",
             targets=dict.fromkeys(INSTRUCTIONS, "{target}"),
             answer="Relevant:",
