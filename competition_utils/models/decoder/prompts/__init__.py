@@ -6,7 +6,13 @@ chat template frames it, and the answer is one label word that is a single token
 
 from competition_utils.models.decoder.prompts.frame import LabelWords, find_label_words, render_frame
 from competition_utils.models.decoder.prompts.prompt import INSTRUCTIONS, LABEL_WORDS, Prompt
-from competition_utils.models.decoder.prompts.writer import LengthReport, Prompts, PromptWriter
+from competition_utils.models.decoder.prompts.writer import (
+    LengthReport,
+    Prompts,
+    PromptWriter,
+    language_names,
+    spell_out_levels,
+)
 
 __all__ = [
     "INSTRUCTIONS",
@@ -17,5 +23,7 @@ __all__ = [
     "PromptWriter",
     "Prompts",
     "find_label_words",
+    "language_names",
     "render_frame",
+    "spell_out_levels",
 ]
