@@ -346,5 +346,5 @@ def sizes_for(settings: DecoderSettings, fit: Fit, rows: int, epochs: float) -> 
         "gradient_accumulation_steps": settings.rows_per_process // fit.micro_batch,
         "eval_steps": every,
         "save_steps": every,
-        "logging_steps": max(1, min(steps // 100, 50)),
+        "logging_steps": max(1, min(steps // 30, 50)),  # the loss of a single step says little
     }
