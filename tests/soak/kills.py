@@ -35,6 +35,7 @@ from competition_utils import paths
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
 REPOSITORY = Path(__file__).resolve().parents[2]
 SWEEP = "sweep"
+HOLD_TIMES = (".ipynb", ".yaml", ".jsonl", ".png", ".html")
 KERNEL_SECONDS = 30  # a kernel notices within a second that its runner is gone; a busy machine takes longer
 
 
@@ -182,7 +183,7 @@ class Trial:
     def contents(self) -> dict[str, dict[str, bytes]]:
         """Runs and submissions without what holds times, and without notebooks, which hold times too."""
         runs = contents(self.project / "papermill_runs")
-        kept = {name: data for name, data in runs.items() if not name.endswith((".ipynb", ".yaml", ".jsonl", ".png"))}
+        kept = {name: data for name, data in runs.items() if not name.endswith(HOLD_TIMES) and name[:6] != "store/"}
         return {"runs": kept, "submissions": contents(self.project / "submissions")}
 
 
@@ -192,7 +193,7 @@ def make_trial(name: str, folder: Path) -> Trial:
     before.mkdir()
     if name == SWEEP:
         shutil.copy(project / "configs" / "small.yaml", project / "configs" / "also.yaml")
-        return Trial(name, ["sweep", "small", "also"], project, before)
+        return Trial(name, ["sweep", "small", "also", "--resume"], project, before)
     position = paths.STAGES.index(name)
     if position:
         earlier = ["run", "small", "--to", paths.STAGES[position - 1]]

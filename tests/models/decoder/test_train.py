@@ -333,7 +333,7 @@ def test_a_sharded_fit_goes_through_transformers_with_a_plain_optimizer(models, 
     settings = DecoderSettings.model_validate(toy_settings(models["qwen2"], **sharded))
     assert load.backend_wish(settings) == "transformers"
     cuda = SimpleNamespace(device="cuda", dtype="float32")
-    options = {"seed": 0, "epochs": 1, "evaluates": False, "overrides": {"use_cpu": True}}
+    options = {"seed": 0, "length": {"num_train_epochs": 1}, "evaluates": False, "overrides": {"use_cpu": True}}
     assert decoder_train.training_arguments(settings, cuda, tmp_path, **options).optim == "adamw_torch"
     with pytest.raises(UserError, match="fsdp needs"):
         load.backend_wish(settings.model_copy(update={"backend": "unsloth"}))
@@ -432,6 +432,14 @@ def _save_checkpoints_only(otherwise):
 
 
 # Stages
+
+
+def test_max_steps_sets_the_length_of_a_fit_but_not_of_its_first_stage(models, tmp_path):
+    report = fit(models["qwen2"], tmp_path / "one", max_steps=3)[1]
+    assert report.history[-1]["step"] == 3
+    config = DecoderSettings.model_validate({"model_name_or_path": "x", "training": "two_stage", "max_steps": 3})
+    both = toy_pairs(6).assign(task=["QC", "QI", "QI"] * 2)
+    assert [one.max_steps for one in plan_stages(config, both, both[both["task"] == "QC"])] == [-1, 3]
 
 
 def test_single_training_refuses_rows_of_two_tasks():
