@@ -20,8 +20,7 @@ from competition_utils.errors import UserError
 from competition_utils.paths import run_folder
 from competition_utils.plots.comparing import f1_by_rows
 from competition_utils.runs.config import load_config
-from competition_utils.runs.runner import Run
-from competition_utils.runs.sweep import execute
+from competition_utils.runs.runner import Run, execute_run
 from competition_utils.storage import read_json, write_json
 
 CONFIGS = {"linear": "encoder_cpu", "encoder": "encoder_cpu", "decoder": "gemma3_270m_cpu"}
@@ -61,7 +60,9 @@ def main() -> int:
     args = parser.parse_args()
     try:
         runs = plan(args.model, args.rows, args.overrides, args.data_dir)
-        execute(list(runs.values()), print)
+        for run in runs.values():
+            print(f"\n{run.name}")
+            execute_run(run, resume=run.folder.exists(), first=None, last=None)
         table = points(runs)
     except UserError as error:
         print(error, file=sys.stderr)
