@@ -19,6 +19,15 @@ class UserError(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
+class WrongSettings(UserError):
+    """Faults of settings, reported together; `faults` are a line each."""
+
+    def __init__(self, source: str, faults: list[str], todo: str):
+        self.faults = faults
+        lines = [f"{source}: {len(faults)} wrong", *(f"  {fault}" for fault in faults), todo]
+        super().__init__("\n".join(filter(None, lines)))
+
+
 class DamagedFile(UserError):
     """A file of a run, a model or a cache that cannot be read as what it should be."""
 

@@ -84,6 +84,11 @@ def strategy_folder() -> Path:
     return project_root() / "configs" / "strategies"
 
 
+def strategy_file(strategy: str) -> Path:
+    """The YAML file that a strategy's name or path means, whether it is there or not."""
+    return Path(strategy) if Path(strategy).suffix in (".yaml", ".yml") else strategy_folder() / f"{strategy}.yaml"
+
+
 def strategy_names() -> list[str]:
     """The strategies that come with the suite."""
     return sorted(path.stem for path in strategy_folder().glob("*.yaml"))
@@ -95,7 +100,7 @@ def load_strategy(strategy: str) -> Strategy:
     Raises UserError with all faults of the file: no such file, not YAML, unknown steps or settings (with the
     nearest known name), values of the wrong type or out of range.
     """
-    path = Path(strategy) if Path(strategy).suffix in (".yaml", ".yml") else strategy_folder() / f"{strategy}.yaml"
+    path = strategy_file(strategy)
     if not path.is_file():
         raise UserError(
             f"strategy: expected a name in configs/strategies or a YAML file, found {strategy!r}"

@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from competition_utils.settings.schema import optimizer_steps
+
 # Arguments that say where and not how, or follow from others.
 LEFT_OUT = {"output_dir", "logging_dir", "run_name", "project", "hub_token", "accelerator_config", "debug", "do_eval"}
 LEFT_OUT |= {"disable_tqdm", "greater_is_better", "dataset_kwargs"}
@@ -66,14 +68,14 @@ def training_plan(trainer: Any) -> pd.Series:
     """Rows, batches and steps of a transformers trainer, read from it."""
     arguments, rows = trainer.args, len(trainer.train_dataset)
     batch = trainer.get_total_train_batch_size(arguments)
-    steps = max(1, -(-int(-(-rows // batch) * arguments.num_train_epochs * 1e6) // 10**6))
+    steps = optimizer_steps(rows, batch, arguments.num_train_epochs, arguments.max_steps)
     every = arguments.eval_steps if arguments.eval_strategy != "no" else float("nan")
     return pd.Series(
         {
             "training rows": rows,
             "rows of an optimizer step": batch,
             "rows at once": arguments.per_device_train_batch_size,
-            "epochs": arguments.num_train_epochs,
+            "epochs": round(steps * batch / rows, 2) if arguments.max_steps > 0 else arguments.num_train_epochs,
             "optimizer steps": steps,
             "warm-up steps": arguments.get_warmup_steps(steps),
             "steps between evaluations": round(every * steps) if every < 1 else every,

@@ -19,9 +19,10 @@ def differences(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
 
     Differences of F1 are in points, whiskers 95% intervals; an interval that does not touch the line is significant.
     """
-    runs = list(next(iter(next(iter(tables.values())).values())).index)
-    figure, panels = style.panels(tables.items(), height=1.4 + 0.5 * len(runs))
+    names = {task: list(next(iter(parts.values())).index) for task, parts in tables.items()}
+    figure, panels = style.panels(tables.items(), height=1.4 + 0.5 * max(map(len, names.values())))
     for task, parts, ax in panels:
+        runs = names[task]
         for number, (part, table) in enumerate(parts.items()):
             compared = table.iloc[1:]
             place = np.arange(1, len(runs)) + (number - (len(parts) - 1) / 2) * APART

@@ -66,13 +66,14 @@ def save_comparison(tasks: dict[str, TaskComparison]) -> Path:
 
 
 def comparison_tables(tasks: dict[str, TaskComparison]) -> dict[str, pd.DataFrame]:
-    """Caption → table: each part of each task, then the mean of the tasks where there are several."""
+    """Caption → table: each part of each task, then the mean of the tasks where there are several, of the same runs."""
     tables = {
         f"{task}, {name}: {part.rows:,} rows of {one.measured_on}": part.table
         for task, one in tasks.items()
         for name, part in one.parts.items()
     }
-    return tables | ({"mean of the tasks": mean_of_tasks(tasks)} if len(tasks) > 1 else {})
+    same_runs = len({tuple(one.parts["all"].table.index) for one in tasks.values()}) == 1
+    return tables | ({"mean of the tasks": mean_of_tasks(tasks)} if len(tasks) > 1 and same_runs else {})
 
 
 def write_comparison_page(runs: Sequence[Path], tasks: dict[str, TaskComparison], figure: Path) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import create_model
@@ -33,14 +34,21 @@ class Config:
         return {key: value for key, value in {**self.given, **extra}.items() if key in declared}
 
 
-def load_config(config: str, overrides: Sequence[str] = (), data_dir: str | None = None) -> Config:
-    """Read a config (a path, or the name of a file in `configs/`), then `-p` values and `--data-dir` over it.
+def load_config(
+    config: str,
+    overrides: Sequence[str] = (),
+    data_dir: str | None = None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> Config:
+    """Read a config (a path, or the name of a file in `configs/`), then `settings` by (dotted) name, `-p` values and
+    `--data-dir` over it.
 
     Raises UserError with every fault found: not a mapping, unknown keys, values of the wrong type or out of range.
     """
     path = find_config(config)
     values = _new_names_within(read_mapping(path))
     given, faults = parse_overrides(overrides)
+    given = {**settings, **given}
     values, not_mappings = lay_over(values, {_new_key(key): value for key, value in given.items()})
     if data_dir is not None:
         values["data_dir"] = data_dir
@@ -48,24 +56,30 @@ def load_config(config: str, overrides: Sequence[str] = (), data_dir: str | None
     if "run_dir" in values:
         faults.append("run_dir: not yours to set, it follows from --name")
     todo = f"Mend them in {paths.shown(path)} or on the command line; notebooks/ and configs/schema.json list all."
-    settings = checked(run_schema(), values, path.name, todo, more=faults)
-    return Config(path.stem, settings.model_dump(include=set(values), exclude_unset=True), settings)
+    found = checked(run_schema(), values, path.name, todo, more=faults)
+    return Config(path.stem, found.model_dump(include=set(values), exclude_unset=True), found)
 
 
-def find_config(config: str) -> Path:
-    """A path as given, or `configs/NAME.yaml`; raises UserError that lists the configs there are."""
-    folder = paths.project_root() / "configs"
-    for path in (Path(config).expanduser(), folder / config, folder / f"{config}.yaml"):
+def find_config(config: str, *more: Path) -> Path:
+    """A path as given, or `configs/NAME.yaml`, or NAME.yaml in one of the folders `more`; raises UserError that lists
+    the configs there are."""
+    folder = config_folder()
+    named = (place / name for place in (folder, *more) for name in (config, f"{config}.yaml"))
+    for path in (Path(config).expanduser(), *named):
         try:
             if path.is_file():
                 return path.resolve()
         except (OSError, ValueError):  # a name that no file can have
             break
-    known = sorted(file.stem for file in folder.glob("*.yaml"))
+    known = sorted(file.stem for place in (folder, *more) for file in place.glob("*.yaml"))
     raise UserError(
         f"config: expected a YAML file or a name in configs/, found nothing called {config[:80]!r}"
         f"{did_you_mean(config, known)}.\nThere are: {', '.join(known)}."
     )
+
+
+def config_folder() -> Path:
+    return paths.project_root() / "configs"
 
 
 def run_schema() -> type[RunSettings]:

@@ -156,14 +156,18 @@ def _drop_blank_streams(notebook: Path) -> None:
     write_json(notebook, content)
 
 
-def note_executed(run: Path, stage: str, seconds: float) -> None:
-    """Keep the hash of a stage's executed notebook and its seconds, so that a changed or lost one is noticed."""
-    entry = {"sha256": hash_file(run / paths.notebook_name(stage)), "seconds": round(seconds, 2)}
+def note_executed(run: Path, stage: str, seconds: float, source: str | None = None) -> None:
+    """Keep the hash of a stage's executed notebook and its seconds, so that a changed or lost one is noticed; with
+    `source`, the run that computed it where that is another one."""
+    entry: dict[str, Any] = {"sha256": hash_file(run / paths.notebook_name(stage)), "seconds": round(seconds, 2)}
+    if source not in (None, run.name):
+        entry["from"] = source
     write_sealed_json(run / EXECUTED, {**read_executed(run), stage: entry})
 
 
 def read_executed(run: Path) -> dict[str, dict[str, Any]]:
-    """stage → `sha256, seconds` of the notebooks that the runner executed; empty where the note is damaged."""
+    """stage → `sha256, seconds` of the notebooks that the runner executed, and `from`, the run that a stage was taken
+    from; empty where the note is damaged."""
     try:
         return read_sealed_json(run / EXECUTED)
     except (errors.DamagedFile, OSError):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from competition_utils.runs.artefacts import check_as_written
 from competition_utils.runs.config import Config
 from competition_utils.runs.kernel import StageFailed, clock, execute, note_executed, read_executed
 from competition_utils.runs.report.page import write_report
-from competition_utils.runs.stage import read_manifest, stage_settings, versions, why_not_done
+from competition_utils.runs.sharing.store import Store, Wanted
+from competition_utils.runs.stage import read_manifest, stage_settings, versions, why_not_done, why_other_code
 from competition_utils.storage import (
     hash_file,
     hash_json,
@@ -77,6 +79,11 @@ class Run:
         reason = why_not_done(stage, self.folder, self.parameters(stage))
         return reason or self._why_notebook_is_not_kept(stage)
 
+    def why_again(self, stage: str) -> str | None:
+        """None if resume keeps the stage; else why it is executed: it is not done, or the package is another one."""
+        reason = self.why_not_done(stage)
+        return reason or why_other_code(read_manifest(self.folder / stage / "manifest.json"))
+
     def _why_notebook_is_not_kept(self, stage: str) -> str | None:
         """None where the executed notebook is the one that the runner wrote, or the stage was run by hand."""
         written = read_executed(self.folder).get(stage, {}).get("sha256")
@@ -106,18 +113,26 @@ class Outcome:
     faults: list[Fault]
 
 
-def execute_run(run: Run, *, resume: bool = False, first: str | None = None, last: str | None = None) -> Outcome:
+def execute_run(
+    run: Run,
+    *,
+    resume: bool = False,
+    first: str | None = None,
+    last: str | None = None,
+    store: Store | None = None,
+) -> Outcome:
     """Execute the stages that are not done, in order, and assemble metrics, report and submission.
 
-    `first`: begin there, even where that stage is done; the ones before must be. `last`: stop after it.
+    `first`: begin there, even where that stage is done; the ones before must be. `last`: stop after it. `store`: take
+    stages that another run computed from there, and leave this run's there.
     Raises UserError for wrong input and StageFailed where a notebook failed.
     """
     _refuse_unless_new(run, resume or first is not None)
     with only_runner(run.folder):
         _write_run_file(run)
         chosen = _stages_from_to(run, first, last)
-        worked = _execute_stages(run, chosen, first)
-        if any(run.why_not_done(stage) for stage in paths.STAGES):
+        worked = _execute_stages(run, chosen, first, store)
+        if any(run.why_not_done(stage) if stage in chosen else run.why_again(stage) for stage in paths.STAGES):
             return Outcome(None, [])
         metrics = _assemble_metrics(run)
         faults = export_run(run.folder)
@@ -158,30 +173,55 @@ def _stages_from_to(run: Run, first: str | None, last: str | None) -> tuple[str,
     if start >= end:
         raise UserError(f"--from {first} comes after --to {last}: there is nothing to run.")
     for stage in paths.STAGES[:start]:
-        if reason := run.why_not_done(stage):
+        if reason := run.why_again(stage):
             raise UserError(f"--from {first}: stage {stage} is not done ({reason}). Use --resume without --from.")
     return paths.STAGES[start:end]
 
 
-def _execute_stages(run: Run, chosen: tuple[str, ...], forced: str | None) -> bool:
+def _execute_stages(run: Run, chosen: tuple[str, ...], forced: str | None, store: Store | None) -> bool:
     """Execute what is not done; True if anything was. Prints one line a stage."""
     began, worked = time.monotonic(), False
     expected = ledger.expected_seconds(ledger.read(paths.ledger_path()), run.config.name, run.settings_hash)
     for number, stage in enumerate(chosen):
-        reason = "asked for by --from" if stage == forced else run.why_not_done(stage)
-        if reason is None:
-            print(f"{stage:<17} done before", flush=True)
-            continue
-        if reason not in ("not run yet", "asked for by --from"):
+        reason = "asked for by --from" if stage == forced else run.why_again(stage)
+        if reason not in (None, "not run yet", "asked for by --from"):
             print(f"{stage:<17} run again: {reason}", flush=True)
-        started, worked = time.monotonic(), True
-        execute(stage, run.folder, run.parameters(stage), expected.get(stage))
-        now = time.monotonic()  # not papermill's times, which a clock that is set may make negative
-        note_executed(run.folder, stage, now - started)
-        _refuse_unfinished(run, stage)
-        left = _time_left(expected, chosen[number + 1 :])
-        print(f"{stage:<17} {clock(now - started):>7}   {clock(now - began):>7} so far{left}", flush=True)
+        worked |= reason is not None
+        if reason is None:
+            outcome = "done before"
+            if store is not None:
+                store.put(Wanted.of(stage, run.folder, run.parameters(stage)))
+        elif store is None or stage == forced:
+            outcome = _execute_stage(run, stage, expected.get(stage))
+        else:
+            outcome = _share_stage(run, stage, expected.get(stage), store)
+        left = _time_left(expected, chosen[number + 1 :]) if reason else ""
+        so_far = f"   {clock(time.monotonic() - began):>7} so far{left}" if reason else ""
+        print(f"{stage:<17} {outcome:>7}{so_far}", flush=True)
     return worked
+
+
+def _share_stage(run: Run, stage: str, expected: float | None, store: Store) -> str:
+    """Take a stage from the store, or execute it and leave it there, while others that want the same wait."""
+    wanted = Wanted.of(stage, run.folder, run.parameters(stage))
+    waits = partial(print, f"{stage:<17} waits for another run that computes the same", flush=True)
+    with store.one_at_a_time(wanted, waits):
+        computed_by = store.take(wanted)
+        if computed_by is not None:
+            return f"from the store, computed by {computed_by}"
+        outcome = _execute_stage(run, stage, expected)
+        store.put(wanted)
+        return outcome
+
+
+def _execute_stage(run: Run, stage: str, expected: float | None) -> str:
+    """Execute the notebook of a stage; the time that it took."""
+    started = time.monotonic()  # not papermill's times, which a clock that is set may make negative
+    execute(stage, run.folder, run.parameters(stage), expected)
+    seconds = time.monotonic() - started
+    note_executed(run.folder, stage, seconds)
+    _refuse_unfinished(run, stage)
+    return clock(seconds)
 
 
 def _refuse_unfinished(run: Run, stage: str) -> None:

@@ -7,8 +7,9 @@
     stage.save_figure("rows_by_language", figure)
     stage.finish({"rows": len(augmented)})
 
-A stage counts as done when its `manifest.json` is there and what that names (inputs, settings, the notebook's
-code, outputs) is still as it was. Times stand in the manifest only, which no later stage hashes.
+A stage counts as done when its `manifest.json` is there and what that names (inputs, settings, the notebook's code,
+outputs) is still as it was; resume makes it again where the package is another one, too. Times stand in the manifest
+only, which no later stage hashes. `sharing.store` judges by the same whether a stage that another run finished will do.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from competition_utils import paths
 from competition_utils.errors import DamagedFile, UserError, plain_warning
 from competition_utils.runs.config import run_schema
 from competition_utils.runs.parameters import code_hash, read_parameters
+from competition_utils.runs.sharing.code import changed_code, code_files, loaded_code, working_code
 from competition_utils.settings.faults import checked
-from competition_utils.settings.schema import RunSettings
+from competition_utils.settings.schema import KINDS, RunSettings
 from competition_utils.storage import (
     atomic_write,
     hash_file,
@@ -48,8 +50,9 @@ if TYPE_CHECKING:
 
 ABSENT = "absent"
 PLACES = ("run_dir",)  # parameters that say where a run lies: they change nothing in what a stage writes
+OWN_PACKAGE = "competition-utils"
 PACKAGES = (
-    "competition-utils",
+    OWN_PACKAGE,
     "pandas",
     "numpy",
     "pyarrow",
@@ -74,6 +77,7 @@ class Stage:
         self.declared = declared
         self.source_hash = source_hash
         self._inputs: dict[str, dict[str, str]] = {"run": {}, "files": {}}
+        self._code = code_files()  # before anybody edits what this process has imported
         self._started = time.monotonic()
 
     # What it reads
@@ -154,7 +158,7 @@ class Stage:
             "settings": self.declared,
             "settings_hash": hash_json(self.declared),
             "source_hash": self.source_hash,
-            "inputs": self._inputs,
+            "inputs": {**self._inputs, "code": loaded_code(self._code)},
             "outputs": outputs,
             "seconds": seconds,
             "versions": versions(),
@@ -168,15 +172,17 @@ def open_stage(name: str, run_dir: Path | str, settings: Mapping[str, Any]) -> S
 
     `settings` is simply the notebook's `globals()`: the names that its parameters cell declares are kept.
     A finished stage that is opened again is no longer done. What another opening left is cleared away, unless
-    it was killed and settings, notebook and earlier stages are the same, so that checkpoints can be used.
+    it was killed and settings, notebook, package and earlier stages are the same, so that checkpoints can be used.
     """
     warnings.formatwarning = plain_warning
     source, run = paths.notebook_path(name), paths.in_project(run_dir)
     stage = Stage(name, run, *stage_settings(name, settings), code_hash(source))
     earlier = paths.STAGES[: paths.STAGES.index(name)]
     identity = {
-        "settings": hash_json(stage.declared),
+        "settings": hash_json(read_settings(stage.declared)),
         "source": stage.source_hash,
+        "package": versions().get(OWN_PACKAGE),
+        "code": hash_json(working_code()),
         "earlier": {before: _outputs_hash(run / before) for before in earlier},
     }
     opened = stage.folder / ".opened.json"
@@ -184,7 +190,17 @@ def open_stage(name: str, run_dir: Path | str, settings: Mapping[str, Any]) -> S
     if stage.folder.is_dir() and not goes_on:
         shutil.rmtree(stage.folder)
     write_json(opened, identity)
+    for value in stage.declared.values():
+        if isinstance(value, str) and _is_file(value):  # a lexicon, a strategy of one's own
+            stage.uses(Path(value).absolute())
     return stage
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # longer than a name may be
+        return False
 
 
 def stage_settings(name: str, values: Mapping[str, Any]) -> tuple[RunSettings, dict[str, Any]]:
@@ -206,10 +222,21 @@ def why_not_done(name: str, run: Path, values: Mapping[str, Any]) -> str | None:
     manifest = read_manifest(path)
     if manifest is None:
         return "its manifest is damaged"
-    changed = _changed_settings(manifest["settings"], stage_settings(name, values)[1])
+    if reason := why_stale(manifest, run, stage_settings(name, values)[1]):
+        return reason
+    for key, found in manifest["outputs"].items():
+        if hash_of(run / name / key) != found:
+            return f"its output {key} changed"
+    return None
+
+
+def why_stale(manifest: Mapping[str, Any], run: Path, settings: Mapping[str, Any]) -> str | None:
+    """None if what went into a finished stage is what would go into it in `run`, with `settings` as plain values
+    (`stage_settings`); else the reason, in a few words."""
+    changed = _changed_settings(read_settings(manifest["settings"]), read_settings(settings))
     if changed:
         return f"settings changed ({', '.join(changed)})"
-    if manifest["source_hash"] != code_hash(paths.notebook_path(name)):
+    if manifest["source_hash"] != code_hash(paths.notebook_path(manifest["stage"])):
         return "its notebook changed"
     for key, found in manifest["inputs"]["run"].items():
         if hash_of(run / key) != found:
@@ -217,9 +244,23 @@ def why_not_done(name: str, run: Path, values: Mapping[str, Any]) -> str | None:
     for key, found in manifest["inputs"]["files"].items():
         if hash_of(paths.in_project(key)) != found:
             return f"its input {key} changed"
-    for key, found in manifest["outputs"].items():
-        if hash_of(run / name / key) != found:
-            return f"its output {key} changed"
+    return None
+
+
+def why_other_code(manifest: Mapping[str, Any]) -> str | None:
+    """None if the package is still what a finished stage ran on, in version and in the files it used; else the reason.
+
+    Apart from `why_not_done`, since a stage whose code is edited while it runs has a result all the same.
+    """
+    before, now = (one.get(OWN_PACKAGE) for one in (manifest["versions"], versions()))
+    if before != now:
+        return f"{OWN_PACKAGE} was {before} and is {now}"
+    if "code" not in manifest["inputs"]:
+        return f"an earlier state of {OWN_PACKAGE} made it"
+    changed = changed_code(manifest["inputs"]["code"])
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        return f"the package's {changed[0]}{more} changed"
     return None
 
 
@@ -250,7 +291,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def read_settings(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """The declared settings that a stage reads: not the sections of models other than its `model`."""
+    unread = set(KINDS) - {declared["model"]} if "model" in declared else set()
+    return {name: value for name, value in declared.items() if name not in unread}
+
+
+def _changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     names = list(dict.fromkeys([*before, *now]))
     return [name for name in names if hash_json(before.get(name)) != hash_json(now.get(name))]
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from competition_utils.errors import UserError
+from competition_utils.errors import WrongSettings
 
 Schema = TypeVar("Schema", bound=BaseModel)
 LONGEST_VALUE = 80  # characters of a value in a message
@@ -21,7 +21,7 @@ def checked(
 ) -> Schema:
     """`given` as a model of `schema`, defaults filled in.
 
-    Raises UserError with all faults at once, those of `more` among them; `source` names the file or object they
+    Raises WrongSettings with all faults at once, those of `more` among them; `source` names the file or object they
     are in, `todo` says what to do.
     """
     lines = list(more)
@@ -30,7 +30,7 @@ def checked(
     except ValidationError as error:
         lines = fault_lines(error, schema) + lines
     if lines:
-        raise UserError("\n".join(filter(None, [f"{source}: {len(lines)} wrong", *(f"  {x}" for x in lines), todo])))
+        raise WrongSettings(source, lines, todo)
     return model
 
 

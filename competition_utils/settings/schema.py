@@ -6,6 +6,7 @@ parameter in the notebooks' first cells, and its help in an editor that reads `c
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -18,6 +19,11 @@ Whole = Annotated[int, Field(ge=1)]
 Text = Annotated[str, Field(min_length=1)]
 Tracker = Literal["trackio", "tensorboard", "wandb"]
 LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def optimizer_steps(rows: int, batch: int, epochs: float, max_steps: int) -> int:
+    """Steps of a training as transformers counts them: `max_steps` where it is above 0, else by the rounds."""
+    return max_steps if max_steps > 0 else max(1, math.ceil(-(-rows // batch) * epochs))
 
 
 class Section(BaseModel):
@@ -56,6 +62,7 @@ class TrainingSettings(Section):
     )
     max_length: int = Field(256, ge=16, description="longest input in tokens; what is longer is cut")
     num_train_epochs: float = Field(1.0, gt=0, le=1000, description="rounds over the training rows")
+    max_steps: Literal[-1] | Whole = Field(-1, description="optimizer steps instead of rounds; -1: by the rounds")
     total_batch_size: Whole = Field(32, description="rows of an optimizer step, all processes together")
     per_device_train_batch_size: Auto | Whole = Field("auto", description="rows at once; auto: what fits the memory")
     learning_rate: float = Field(2e-4, gt=0, le=1, description="highest learning rate")
@@ -69,6 +76,10 @@ class TrainingSettings(Section):
     save_total_limit: Whole = Field(2, description="checkpoints that are kept")
     report_to: list[Tracker] = Field([], description="trackers: trackio, tensorboard, wandb")
     score_tokens: int = Field(8192, ge=16, description="tokens of a batch when scoring")
+
+    def steps(self, rows: int) -> int:
+        """Optimizer steps of a training on so many rows."""
+        return optimizer_steps(rows, self.total_batch_size, self.num_train_epochs, self.max_steps)
 
     def every(self, steps: int) -> int:
         """Steps between two evaluations of a training of `steps` steps."""

@@ -53,11 +53,11 @@ def test_a_run_on_a_folder_that_a_sweep_uses(without_kernels, monkeypatch, capsy
     assert "small-linear is being written by another process" in capsys.readouterr().err
 
 
-def test_a_sweep_on_a_folder_that_a_run_uses_goes_on_when_typed_again(without_kernels, capsys):
+def test_a_cell_of_a_sweep_whose_folder_a_run_uses_has_failed_and_resume_retries_it(without_kernels, capsys):
     with only_runner(paths.run_folder("small-linear")):
-        assert cli.main(["sweep", "small", "--model", "linear"]) == 2
-    assert "small-linear is being written by another process" in capsys.readouterr().err
-    assert cli.main(["sweep", "small", "--model", "linear"]) == 0
+        assert cli.main(["sweep", "small", "--model", "linear"]) == 1
+    assert "small-linear is being written by another process" in capsys.readouterr().out
+    assert cli.main(["sweep", "small", "--model", "linear", "--resume"]) == 0
 
 
 @pytest.mark.parametrize("name", ["ü", "..", "../x", "/tmp/x", "a/b", "x" * 300])

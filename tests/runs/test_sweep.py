@@ -1,9 +1,12 @@
+from __future__ import annotations
+
 import pytest
 
 from competition_utils.cli.main import main
 from competition_utils.errors import UserError
-from competition_utils.runs import ledger, sweep
+from competition_utils.runs import ledger
 from competition_utils.runs.report.tables import runs_table
+from competition_utils.runs.sweep import matrix
 from competition_utils.storage import write_json
 
 
@@ -13,13 +16,16 @@ def data(tmp_path):
     return str(tmp_path / "data")
 
 
-def plan(data, configs=("sample",), strategies=(), models=(), overrides=()):
-    return sweep.plan(configs, strategies, models, overrides, data)
+def plan(data, name=None, overrides=(), configs=("sample",), **lists):
+    return matrix.plan(name, {"configs": list(configs), **lists}, overrides, data)
+
+
+def names(*args, **lists):
+    return [cell.name for cell in plan(*args, **lists)]
 
 
 def test_every_strategy_meets_every_model_once(data):
-    names = [run.name for run in plan(data, strategies=["original", "translated"], models=["linear", "encoder"])]
-    assert names == [
+    assert names(data, strategies=["original", "translated"], models=["linear", "encoder"]) == [
         "sample-original-linear",
         "sample-original-encoder",
         "sample-translated-linear",
@@ -27,38 +33,79 @@ def test_every_strategy_meets_every_model_once(data):
     ]
 
 
-def test_a_cell_carries_its_strategy_and_model_to_the_notebooks(data):
-    (run,) = plan(data, strategies=["translated"], models=["linear"], overrides=["seed=7"])
+def test_tasks_and_seeds_make_cells_of_their_own(data):
+    assert names(data, models=["linear"], tasks=["QC", "QI"], seeds=[0, 3]) == [
+        "sample-linear-QC-seed0",
+        "sample-linear-QC-seed3",
+        "sample-linear-QI-seed0",
+        "sample-linear-QI-seed3",
+    ]
+
+
+def test_cells_of_a_matrix_with_a_name_are_named_after_it(data):
+    assert names(data, "paper", models=["linear"]) == ["paper-linear"]
+    assert names(data, "paper", configs=["sample", "encoder_cpu"]) == ["paper-sample", "paper-encoder_cpu"]
+
+
+def test_a_cell_carries_what_it_is_made_of_to_the_notebooks(data):
+    lists = {"strategies": ["translated"], "models": ["linear"], "tasks": ["QI"], "seeds": [7]}
+    (cell,) = plan(data, **lists, settings={"linear": {"C": 2}}, overrides=["linear.max_iter=9"])
+    run = cell.run()
     assert run.parameters("augmentation")["strategy"] == "translated"
-    assert run.parameters("finetune")["model"] == "linear"
-    assert run.parameters("finetune")["seed"] == 7
+    fit = run.parameters("finetune")
+    assert (fit["model"], fit["task"], fit["seed"], fit["linear"]) == ("linear", "QI", 7, {"C": 2.0, "max_iter": 9})
+
+
+def test_a_section_of_a_matrix_leaves_the_other_settings_of_the_config(data):
+    (cell,) = plan(data, settings={"encoder": {"num_train_epochs": 1.0}})
+    assert cell.run().parameters("finetune")["encoder"] == {"num_train_epochs": 1.0, "warmup_ratio": 0.3}
 
 
 def test_a_config_alone_keeps_its_own_name_and_model(data):
-    (run,) = plan(data)
-    assert run.name == "sample"
-    assert run.parameters("finetune")["model"] == "encoder"
+    (cell,) = plan(data)
+    assert cell.name == "sample"
+    assert cell.run().parameters("finetune")["model"] == "encoder"
 
 
-def test_the_same_cell_twice_is_refused(data):
-    with pytest.raises(UserError, match="two cells are named sample-linear"):
-        plan(data, models=["linear", "linear"])
+def test_all_faults_of_a_matrix_are_reported_at_once(data):
+    lists = {"strategies": ["translatd", "original", "original"], "models": ["liner"], "seeds": [-1]}
+    with pytest.raises(UserError) as error:
+        plan(data, "mine", configs=["sample"], **lists, settings={"encoder": {"epoch": 1}, "sed": 1}, kinds=1)
+    found = str(error.value)
+    assert found.startswith("mine.yaml: ")
+    for fault in ("liner", "did you mean translated", "seeds", "kinds: no such setting", "epoch", "did you mean seed"):
+        assert fault in found
+
+
+@pytest.mark.parametrize(
+    ("lists", "fault"),
+    [
+        ({"models": ["linear", "linear"]}, "expected each once, found 'linear' twice"),
+        ({"settings": {"model": "linear"}}, r"settings\.model: expected it as models: \[linear\]"),
+        ({"overrides": ["seed=1"]}, "-p seed: expected it as seeds"),
+        ({"equal_steps": True}, r"equal_steps: expected tasks: \[QC, QI\]"),
+        ({"configs": []}, "configs"),
+        ({"configs": ["sampel"]}, "did you mean sample"),
+    ],
+)
+def test_a_matrix_that_makes_no_sense_is_refused(data, lists, fault):
+    with pytest.raises(UserError, match=fault):
+        plan(data, **lists)
+
+
+def test_the_matrix_of_the_paper_has_seven_strategies_two_models_and_two_tasks():
+    name, values = matrix.read_matrix(["paper"])
+    assert len(matrix.plan(name, values)) == 28
+
+
+def test_a_matrix_among_configs_is_refused():
+    with pytest.raises(UserError, match="expected one matrix, or configs"):
+        matrix.read_matrix(["paper", "sample"])
 
 
 def test_an_unknown_strategy_is_refused_before_anything_runs(data, capsys):
     assert main(["sweep", "sample", "--strategy", "translatd", "--data-dir", data]) == 2
     assert "translated" in capsys.readouterr().err
-
-
-def test_runs_that_are_there_are_resumed_and_new_ones_started(data, monkeypatch, tmp_path):
-    started = []
-    monkeypatch.setattr(sweep, "execute_run", lambda run, **how: started.append((run.name, how["resume"])))
-    runs = plan(data, models=["linear", "encoder"])
-    for run, folder in zip(runs, ("old", "new"), strict=True):
-        run.folder = tmp_path / folder
-    (tmp_path / "old").mkdir()
-    sweep.execute(runs, lambda text: None)
-    assert started == [("sample-linear", True), ("sample-encoder", False)]
 
 
 def test_the_table_of_a_sweep_has_each_runs_f1_and_seconds(tmp_path):

@@ -31,12 +31,11 @@ DRIVERS = ("runs", "cli")  # what no part of the work imports
 
 
 def tried_code(name: str, moments: int, seed: int) -> str:
-    """A hash of what decides the results of a name."""
+    """A hash of the package's code that is under trial."""
     package = REPOSITORY / "competition_utils"
-    files = [*package.rglob("*.py"), *Path(__file__).parent.glob("*.py"), REPOSITORY / "tests" / "small_run.py"]
-    of_parts = [path for path in files if path.relative_to(REPOSITORY).parts[1] not in DRIVERS]
-    chosen = sorted(of_parts if name in PARTS else files)
-    return hash_json([moments, seed, [[path.name, hash_file(path)] for path in chosen]])
+    files = {path.relative_to(package): hash_file(path) for path in sorted(package.rglob("*.py"))}
+    left_out = DRIVERS if name in PARTS else ()
+    return hash_json([moments, seed, *(sha for path, sha in files.items() if path.parts[0] not in left_out)])
 
 
 def kept_results(path: Path, code: str) -> list[Result]:

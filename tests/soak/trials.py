@@ -20,6 +20,7 @@ from competition_utils import paths
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
 STOPPED = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130, signal.SIGTERM: 130}  # the exit status
 SWEEP = "sweep"
+HOLD_TIMES = (".ipynb", ".yaml", ".jsonl", ".png", ".html")
 KERNEL_SECONDS = 30  # a kernel notices within a second that its runner is gone; a busy machine takes longer
 
 
@@ -134,9 +135,10 @@ class Trial:
         assert status == 0, f"{self.arguments} ended with status {status}: {errors}"
 
     def contents(self) -> dict[str, dict[str, bytes]]:
-        """Runs and submissions without what holds times, and without notebooks, which hold times too."""
+        """Runs and submissions without what holds times, notebooks among them; the shared store is compared by what
+        the runs took from it."""
         runs = contents(self.forks.project / "papermill_runs")
-        kept = {name: data for name, data in runs.items() if not name.endswith((".ipynb", ".yaml", ".jsonl", ".png"))}
+        kept = {name: data for name, data in runs.items() if not name.endswith(HOLD_TIMES) and name[:6] != "store/"}
         return {"runs": kept, "submissions": contents(self.forks.project / "submissions")}
 
 
@@ -179,7 +181,7 @@ def make_trial(name: str, folder: Path) -> Trial:
     before.mkdir()
     forks = Forks(project)
     if name == SWEEP:
-        return Trial(["sweep", "small", "--strategy", *STRATEGIES, "--model", "linear"], forks, before)
+        return Trial(["sweep", "small", "--strategy", *STRATEGIES, "--model", "linear", "--resume"], forks, before)
     position = paths.STAGES.index(name)
     if position:
         Trial(["run", "small", "--to", paths.STAGES[position - 1]], forks, before).finish()

@@ -97,7 +97,7 @@ def fit_encoder(inputs: Path, folder: Path) -> None:
     settings = {
         "model_name_or_path": str(inputs / "encoder"),
         "dtype": "float32",
-        "num_train_epochs": 4,
+        "num_train_epochs": 2,
         "total_batch_size": 8,
         "freeze_embeddings": False,
         "eval_steps": 0.25,
@@ -109,7 +109,7 @@ def fit_decoder(inputs: Path, folder: Path) -> None:
     settings = {
         "model_name_or_path": str(inputs / "decoder"),
         "device": "cpu",
-        "num_train_epochs": 2,
+        "num_train_epochs": 1,
         "total_batch_size": 8,
         "max_length": 96,
         "eval_steps": 4,

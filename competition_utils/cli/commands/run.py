@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the official files, instead of the config's")
     add_parameters(parser, "set one parameter; a dot reaches into a section (encoder.num_train_epochs=2)")
     parser.add_argument("--resume", action="store_true", help="go on with a run: what is done and still valid stays")
+    parser.add_argument("--share", action="store_true", help="take stages from papermill_runs/store, see sweep --help")
     stages = {"choices": paths.STAGES, "metavar": "STAGE"}
     parser.add_argument("--from", dest="first", help="do this stage and what follows from it again", **stages)
     parser.add_argument("--to", dest="last", help=f"stop after this stage: {', '.join(paths.STAGES)}", **stages)
@@ -33,12 +34,14 @@ def run(args: argparse.Namespace) -> int:
     from competition_utils.runs.kernel import StageFailed
     from competition_utils.runs.report.page import text_table
     from competition_utils.runs.runner import Run, execute_run
+    from competition_utils.runs.sharing.store import Store
 
     data_dir = args.data_dir and from_here(args.data_dir)
     config = load_config(args.config, args.parameters, data_dir)
     job = Run(args.name or config.name, config)
     try:
-        outcome = execute_run(job, resume=args.resume, first=args.first, last=args.last)
+        store = Store() if args.share else None
+        outcome = execute_run(job, resume=args.resume, first=args.first, last=args.last, store=store)
     except StageFailed as error:
         print(error, file=sys.stderr)
         return 1

@@ -8,7 +8,7 @@ from typing import Any
 
 from competition_utils import paths
 
-HELP = "print the JSON Schema of configs; with --write, renew it, that of strategies and the notebooks' first cells"
+HELP = "print the JSON Schema of configs; with --write, renew all schemas and the notebooks' first cells"
 EXAMPLES = """\
   python -m competition_utils schema
   python -m competition_utils schema --write      after a change in competition_utils/settings/
@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     configs = paths.project_root() / "configs"
     write_text(configs / "schema.json", json_schema())
     write_text(configs / "strategies" / "schema.json", strategy_schema())
+    write_text(configs / "matrix" / "schema.json", matrix_schema())
     for stage in paths.STAGES:
         changed = renew_parameters_cell(paths.notebook_path(stage))
         print(f"{paths.notebook_name(stage):<30} {'renewed' if changed else 'as it was'}")
@@ -49,6 +50,13 @@ def strategy_schema() -> str:
     from competition_utils.settings.strategy import strategy_json_schema
 
     return _as_text(strategy_json_schema())
+
+
+def matrix_schema() -> str:
+    """`configs/matrix/schema.json` as text."""
+    from competition_utils.settings.matrix import MatrixSettings
+
+    return _as_text(MatrixSettings.model_json_schema())
 
 
 def _as_text(schema: dict[str, Any]) -> str:

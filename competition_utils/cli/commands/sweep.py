@@ -1,4 +1,4 @@
-"""`sweep`: several strategies and models in one command, one run each, then the comparison."""
+"""`sweep`: a matrix of configs, strategies, models, tasks and seeds, one run a cell, then the comparison."""
 
 from __future__ import annotations
 
@@ -7,42 +7,74 @@ import sys
 
 from competition_utils.cli.arguments import add_parameters, from_here
 
-HELP = "run every strategy × model of the given configs, then compare the runs"
+HELP = "run every cell of a matrix of configs, strategies, models, tasks and seeds, then compare the runs"
 EXAMPLES = """\
+  python -m competition_utils sweep paper
+  python -m competition_utils sweep paper --resume
   python -m competition_utils sweep sample --strategy original translated translated_minority
   python -m competition_utils sweep encoder_cpu --data-dir DIR --strategy original translated --model linear encoder
-  python -m competition_utils sweep gemma3_12b_4bit qwen25_14b_4bit --data-dir DIR
 
-Runs are named CONFIG-STRATEGY-MODEL. A sweep that was stopped goes on where it ended when it is typed again.
+A matrix is a YAML file as configs/matrix/paper.yaml: lists of configs, strategies, models, tasks and seeds, each with
+each, and settings for all cells. Runs are named after the matrix (or the config) and what the matrix lists.
+
+A cell that fails stands in the table as FAILED with the reason, the others go on, and the exit status is 1. --resume
+keeps finished cells, retries failed ones and goes on with those that were stopped.
+
+Stages that agree in settings, inputs and code are computed once: the others take them from papermill_runs/store, and so
+do later sweeps and `run --share`. `ledger --store` says how large that is, `ledger --clear-store` removes it.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("configs", metavar="CONFIG", nargs="+", help="YAML files, or names of files in configs/")
-    parser.add_argument("--strategy", nargs="+", default=[], help="names in configs/strategies")
-    parser.add_argument("--model", nargs="+", default=[], help="linear, encoder, decoder")
+    parser.add_argument(
+        "configs",
+        metavar="MATRIX|CONFIG",
+        nargs="+",
+        help="a matrix, a file or a name in configs/matrix; or configs",
+    )
+    parser.add_argument("--strategy", nargs="+", default=[], help="names in configs/strategies, for the matrix's")
+    parser.add_argument("--model", nargs="+", default=[], help="linear, encoder, decoder, for the matrix's")
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the official files, instead of the configs'")
-    add_parameters(parser, "as for run")
+    parser.add_argument("--resume", action="store_true", help="keep finished cells, retry failed ones, go on")
+    add_parameters(parser, "as for run, in every cell")
 
 
 def run(args: argparse.Namespace) -> int:
-    from competition_utils.augment.strategies import load_strategy
-    from competition_utils.cli.commands import compare
-    from competition_utils.runs import ledger, sweep
-    from competition_utils.runs.kernel import StageFailed
-    from competition_utils.runs.report.tables import print_table, runs_table
+    from competition_utils.runs.sweep import cells, matrix
 
-    for strategy in args.strategy:
-        load_strategy(strategy)
-    data_dir = args.data_dir and from_here(args.data_dir)
-    runs = sweep.plan(args.configs, args.strategy, args.model, args.parameters, data_dir)
+    name, values = matrix.read_matrix(args.configs)
+    values |= {key: given for key, given in (("strategies", args.strategy), ("models", args.model)) if given}
+    planned = matrix.plan(name, values, args.parameters, args.data_dir and from_here(args.data_dir))
+    if not args.resume:
+        cells.refuse_unless_new(planned)
+    results = cells.execute_cells(planned, print)
+    _show(planned, results)
+    failed = [result.name for result in results if result.failure]
+    if failed:
+        print(f"{len(failed)} of {len(results)} cells FAILED: {', '.join(failed)}. --resume retries.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _show(planned: list, results: list) -> None:
+    from competition_utils.errors import UserError
+    from competition_utils.paths import shown
+    from competition_utils.runs import comparing
+    from competition_utils.runs.report.tables import print_table
+    from competition_utils.runs.sweep.results import cells_table, compare_cells, shared_stages, summary, write_page
+
+    table, shared = cells_table(planned, results), shared_stages(planned)
+    print()
+    print_table(table.frame, table.same)
+    rows = summary(planned, results)
+    if rows is not None:
+        print("\nF1 by task, over all seeds")
+        print_table(rows)
+    tasks: dict = {}
     try:
-        sweep.execute(runs, print)
-    except StageFailed as error:
-        print(error, file=sys.stderr)
-        return 1
-    if len(runs) > 1:
-        names = [one.name for one in runs]
-        return compare.run(argparse.Namespace(run_names=names, task="all", resamples=1000, seed=0))
-    print_table(runs_table([ledger.entry(one.folder) for one in runs]).frame)
-    return 0
+        tasks = compare_cells(planned, results)
+    except UserError as error:  # the table above is there all the same
+        print(f"no paired comparison: {error}", file=sys.stderr)
+    for caption, compared in comparing.comparison_tables(tasks).items() if tasks else ():
+        print(f"\n{caption}")
+        print_table(compared)
+    print("", *shared, f"page    {shown(write_page(planned, results, tasks, shared))}", sep="\n")

@@ -31,6 +31,7 @@ class Stage:
     rows: np.ndarray
     epochs: float
     evaluates: bool
+    max_steps: int = -1
 
 
 def plan_stages(config: DecoderSettings, train: pd.DataFrame, valid: pd.DataFrame) -> list[Stage]:
@@ -42,7 +43,7 @@ def plan_stages(config: DecoderSettings, train: pd.DataFrame, valid: pd.DataFram
     wanted = set((valid if len(valid) else train)["task"].unique())
     own = train["task"].isin(wanted).to_numpy()
     evaluates = len(valid) > 0
-    main = Stage("training", own, config.num_train_epochs, evaluates)
+    main = Stage("training", own, config.num_train_epochs, evaluates, config.max_steps)
     if config.training == "joint":
         return [main]
     if config.training == "two_stage":
@@ -116,7 +117,8 @@ def _run_stage(
     def new_trainer(at_most: int | None) -> Any:
         if at_most is not None:  # it was trained until memory ran out
             network.load_state_dict(start, strict=False)
-        arguments = fitter.training_arguments(folder, seed, epochs=stage.epochs, evaluates=stage.evaluates)
+        length = {"epochs": stage.epochs, "max_steps": stage.max_steps}
+        arguments = fitter.training_arguments(folder, seed, **length, evaluates=stage.evaluates)
         limit_micro_batch(arguments, at_most)
         return fitter.make_trainer(network, rows, held, arguments)
 

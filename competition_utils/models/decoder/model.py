@@ -125,9 +125,15 @@ class DecoderModel(RelevanceModel):
         return network
 
     def training_arguments(
-        self, folder: Path, seed: int = 0, *, epochs: float | None = None, evaluates: bool = True
+        self,
+        folder: Path,
+        seed: int = 0,
+        *,
+        epochs: float | None = None,
+        max_steps: int | None = None,
+        evaluates: bool = True,
     ) -> Any:
-        """trl.SFTConfig; `epochs` other than those of the settings are for the first of two stages."""
+        """trl.SFTConfig; `epochs` and `max_steps` other than those of the settings are for the first of two stages."""
         _ = self.choice
         from competition_utils.models.decoder.train import training_arguments
 
@@ -136,7 +142,10 @@ class DecoderModel(RelevanceModel):
             self.choice,
             Path(folder),
             seed=seed,
-            epochs=self.settings.num_train_epochs if epochs is None else epochs,
+            length={
+                "num_train_epochs": self.settings.num_train_epochs if epochs is None else epochs,
+                "max_steps": self.settings.max_steps if max_steps is None else max_steps,
+            },
             evaluates=evaluates,
             overrides=self.argument_overrides,
         )

@@ -50,7 +50,7 @@ from competition_utils.models.training import (
     reporter,
     threads_callbacks,
 )
-from competition_utils.settings.schema import DecoderSettings
+from competition_utils.settings.schema import DecoderSettings, optimizer_steps
 
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 HISTORY = {
@@ -234,18 +234,18 @@ def training_arguments(
     folder: Path,
     *,
     seed: int,
-    epochs: float,
+    length: Mapping[str, float],
     evaluates: bool,
     overrides: Mapping[str, Any],
 ) -> SFTConfig:
-    """TRL's arguments for these settings; what depends on the rows and the memory is set by `make_trainer`."""
+    """TRL's arguments; `length` is `num_train_epochs, max_steps`. `make_trainer` sets what rows and memory decide."""
     every = settings.eval_steps if settings.eval_steps < 1 else round(settings.eval_steps)
     eight_bit = choice.device == "cuda" and not settings.sharded  # bitsandbytes cannot step DTensors
     rows = settings.per_device_train_batch_size
     options = {
         "output_dir": str(folder),
         "per_device_train_batch_size": settings.rows_per_process if rows == AUTO else rows,
-        "num_train_epochs": epochs,
+        **length,
         "learning_rate": settings.learning_rate,
         "lr_scheduler_type": settings.lr_scheduler_type,
         "warmup_steps": settings.warmup_ratio,
@@ -310,7 +310,7 @@ def make_trainer(
         folder=Path(arguments.output_dir),
     )
     set_checkpointing(network, fit.checkpointing)
-    sizes = sizes_for(settings, fit, len(table), arguments.num_train_epochs)
+    sizes = sizes_for(settings, fit, len(table), arguments)
     for name in sizes.keys() - fitter.argument_overrides.keys():
         setattr(arguments, name, sizes[name])
     trainer = PairTrainer(
@@ -337,9 +337,9 @@ def make_trainer(
     return trainer
 
 
-def sizes_for(settings: DecoderSettings, fit: Fit, rows: int, epochs: float) -> dict[str, int]:
+def sizes_for(settings: DecoderSettings, fit: Fit, rows: int, arguments: SFTConfig) -> dict[str, int]:
     """The arguments that depend on the micro-batch and the number of rows."""
-    steps = max(1, int(np.ceil(-(-rows // settings.total_batch_size) * epochs)))
+    steps = optimizer_steps(rows, settings.total_batch_size, arguments.num_train_epochs, arguments.max_steps)
     every = min(settings.every(steps), steps)
     return {
         "per_device_train_batch_size": fit.micro_batch,

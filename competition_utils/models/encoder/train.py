@@ -143,6 +143,7 @@ def training_arguments(
     options = {
         "output_dir": str(folder),
         "num_train_epochs": settings.num_train_epochs,
+        "max_steps": settings.max_steps,
         "per_device_train_batch_size": rows,
         "gradient_accumulation_steps": settings.total_batch_size // rows,
         "learning_rate": settings.learning_rate,

@@ -83,15 +83,26 @@ def write_runs_page(
     comparisons: Mapping[str, pd.DataFrame] | None = None,
     figure: str | None = None,
     links: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    summary: pd.DataFrame | None = None,
 ) -> Path:
     """Write a page of several runs: their table, `comparisons` {caption: table} and `figure`, a data URI.
 
-    `links` are the runs' names, whose report.html lies beside the page in a folder of that name.
+    `links` are the runs' names, whose report.html lies beside the page in a folder of that name; `notes` are sentences;
+    `summary` is a table of fewer rows, which comes first.
     """
     page = (
         _environment()
         .get_template("runs.html")
-        .render(title=title, runs=runs, comparisons=comparisons or {}, figure=figure, links=links)
+        .render(
+            title=title,
+            runs=runs,
+            comparisons=comparisons or {},
+            figure=figure,
+            links=links,
+            notes=notes,
+            summary=summary,
+        )
     )
     write_text(path, page)
     return path

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 MODELS = ("linear", "encoder", "decoder")
-OWN_COLUMN = ("strategy", "model", "seed")  # settings that a table of runs is about
+OWN_COLUMN = ("strategy", "model", "task", "seed")  # settings that a table of runs is about
+FAILED = "FAILED"
 SHORT_HASH = 8
 WIDE = 250  # columns of a table that goes into a file or a pipe
 
@@ -29,7 +30,7 @@ def runs_table(entries: Sequence[Mapping[str, Any]]) -> RunsTable:
 
     Columns: F1 by task, their mean, F1 on unseen languages, seconds, CPU or GPU hours (devices held × time), then
     config, settings, versions, device, commit and settings' hash, as far as they differ. Entries of earlier releases
-    lack settings and versions.
+    lack settings and versions. An entry with `failure` (a text) has FAILED for every figure, and the text beside it.
     """
     rows = [{**_figures(entry), **_cost(entry)} for entry in entries]
     identities = [_identity(entry, other) for entry, other in zip(entries, _other_settings(entries), strict=True)]
@@ -42,6 +43,8 @@ def runs_table(entries: Sequence[Mapping[str, Any]]) -> RunsTable:
             rows = [{**row, column: value} for row, value in zip(rows, values, strict=True)]
     names = pd.Index([str(entry.get("name")) for entry in entries], name="run")
     frame = pd.DataFrame(rows, index=names).dropna(axis="columns", how="all")
+    if any(entry.get("failure") for entry in entries):
+        frame = _with_failures(frame, [entry.get("failure") for entry in entries])
     return RunsTable(frame, {name: value for name, value in same.items() if value})
 
 
@@ -49,6 +52,15 @@ def _figures(entry: Mapping[str, Any]) -> dict[str, Any]:
     by_task = {f"{task} F1": f1 for task, f1 in (entry.get("f1") or {}).items()}
     unseen = {f"{task} unseen": f1 for task, f1 in (entry.get("unseen_f1") or {}).items()}
     return {"mean F1": entry.get("f1_mean"), **by_task, **unseen}
+
+
+def _with_failures(frame: pd.DataFrame, failures: Sequence[str | None]) -> pd.DataFrame:
+    failed = [failure is not None for failure in failures]
+    figures = [name for name in frame if name.endswith((" F1", " unseen"))] or ["mean F1"]
+    frame = frame.reindex(columns=list(dict.fromkeys([*figures, *frame]))).astype(dict.fromkeys(figures, object))
+    frame.loc[failed, figures] = FAILED
+    frame.insert(len(figures), "failure", [" ".join((failure or "").split()) or None for failure in failures])
+    return frame
 
 
 def _cost(entry: Mapping[str, Any]) -> dict[str, Any]:

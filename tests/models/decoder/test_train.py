@@ -334,7 +334,7 @@ def test_a_sharded_fit_goes_through_transformers_with_a_plain_optimizer(models, 
     settings = DecoderSettings.model_validate(toy_settings(models["qwen2"], **sharded))
     assert load.backend_wish(settings) == "transformers"
     cuda = SimpleNamespace(device="cuda", dtype="float32")
-    options = {"seed": 0, "epochs": 1, "evaluates": False, "overrides": {"use_cpu": True}}
+    options = {"seed": 0, "length": {"num_train_epochs": 1}, "evaluates": False, "overrides": {"use_cpu": True}}
     assert decoder_train.training_arguments(settings, cuda, tmp_path, **options).optim == "adamw_torch"
     with pytest.raises(UserError, match="fsdp needs"):
         load.backend_wish(settings.model_copy(update={"backend": "unsloth"}))
