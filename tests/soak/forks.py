@@ -1,4 +1,4 @@
-"""Command lines of the suite, and their kernels, as forks of a process that has imported everything and computed nothing.
+"""Command lines of the suite and their kernels, as forks of a process that has imported everything.
 
 A fresh interpreter spends five seconds on imports, a fresh kernel three; a trial would be nothing else. What runs in a
 fork is what `python -m competition_utils …` and `python -m ipykernel_launcher …` run, and as elsewhere a kernel is a
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import io
 import json
 import os
 import runpy
@@ -175,7 +176,7 @@ class Kernel(subprocess.Popen):
         assert argv[1:3] == ["-m", "ipykernel_launcher"], argv
         helper.sendall(json.dumps({"argv": argv[2:], "env": env, "cwd": str(cwd or Path.cwd())}).encode() + b"\n")
         self.args, self.pid, self.returncode = argv, int(helper.recv(32)), None
-        self.stdin, self.stdout, self.stderr = Path(os.devnull).open("wb"), None, None
+        self.stdin, self.stdout, self.stderr = io.BytesIO(), None, None
         self._child_created, self._waitpid_lock = True, threading.Lock()
 
 

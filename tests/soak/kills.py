@@ -4,7 +4,7 @@
     python tests/soak/kills.py mining finetune --moments 3
 
 Parts of the work run in forks of this process, stages and sweeps in forks of `soak.forks`. Results lie in the folder
-`--results`, a file a name; those of the same code, seed and number of moments are kept, so that a broken series goes on.
+`--results`, a file a name; those of the same code, seed and number of moments are kept: a broken series goes on.
 """
 
 from __future__ import annotations
