@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-from soak.trials import SWEEP, Fork, Result, try_all
+from soak.trials import SIGNALS, SWEEP, Fork, Result, try_all
 from soak.work import NETWORKS, PARTS, import_networks, prepare_inputs
 
 from competition_utils import paths
@@ -39,9 +39,11 @@ def tried_code(name: str, moments: int, seed: int) -> str:
 
 
 def kept_results(path: Path, code: str) -> list[Result]:
-    """What a broken series of the same code left."""
+    """What an earlier or broken series of the same code left of a name; else a result without trials a signal."""
     kept = read_json(path) if path.is_file() else {"code": None}
-    return [Result(**each) for each in kept["kills"]] if kept["code"] == code else []
+    if kept["code"] == code:
+        return [Result(**each) for each in kept["kills"]]
+    return [Result(path.stem, number.name) for number in SIGNALS]
 
 
 def kill(name: str, results: Path, moments: int, seed: int) -> list[Result]:
@@ -55,19 +57,20 @@ def kill(name: str, results: Path, moments: int, seed: int) -> list[Result]:
         if name in PARTS:
             made = Fork(lambda _, place: prepare_inputs(place, name in NETWORKS), inputs, inputs).wait()
             assert made == 0, "the inputs could not be made"
-        for result in try_all(name, {each.signal for each in kills}, inputs, folder, moments, seed):
-            print(result, flush=True)
-            kills.append(result)
+        for result in try_all(name, kills, inputs, folder, moments, seed):
+            print(f"{name}, {result.signal}: {result.tried} of {moments}, faults: {result.faults}", flush=True)
             write_json(path, {"code": code, "kills": [asdict(each) for each in kills]})
     return kills
 
 
 def kill_in_a_process(name: str, args: argparse.Namespace) -> list[Result]:
     """`kill` in a process of its own, since forks of a process with threads may hang."""
-    options = ["--moments", str(args.moments), "--seed", str(args.seed), "--results", str(args.results)]
-    subprocess.run([sys.executable, __file__, *options, name], check=False)
-    kills = kept_results(args.results / f"{name}.json", tried_code(name, args.moments, args.seed))
-    if len(kills) < 3:
+    path, code = args.results / f"{name}.json", tried_code(name, args.moments, args.seed)
+    if any(each.wants(args.moments) for each in kept_results(path, code)):
+        options = ["--moments", str(args.moments), "--seed", str(args.seed), "--results", str(args.results)]
+        subprocess.run([sys.executable, __file__, *options, name], check=False)
+    kills = kept_results(path, code)
+    if any(each.wants(args.moments) for each in kills):
         raise SystemExit(f"{name} ended before all of its trials; the same command goes on")
     return kills
 

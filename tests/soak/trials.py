@@ -7,7 +7,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,16 +93,27 @@ class Fork:
         return os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
 
 
-def try_part(name: str, number: signal.Signals, inputs: Path, folder: Path, moments: int, seed: int) -> Result:
-    """Kill a part of `soak.work` at random moments and do it again."""
-    work, draw, result = PARTS[name], random.Random(f"{seed} {name} {number.name}"), Result(name, number.name)
+def moments_left(result: Result, seconds: float, moments: int, seed: int) -> Iterator[float]:
+    """Random moments within `seconds` until `moments` signals have reached the work; those of earlier trials, which
+    `result` counts already, are left out."""
+    draw = random.Random(f"{seed} {result.part} {result.signal}")
+    for _ in range(result.tried + result.missed):
+        draw.random()
+    while result.wants(moments):
+        yield draw.random() * seconds
+
+
+def try_part(result: Result, inputs: Path, folder: Path, moments: int, seed: int) -> Iterator[Result]:
+    """Kill a part of `soak.work` at random moments and do it again; gives `result` after each trial."""
+    work, number = PARTS[result.part], signal.Signals[result.signal]
     began = time.monotonic()
-    assert Fork(work, inputs, folder / "whole").wait() == 0, f"{name} fails without a kill"
+    assert Fork(work, inputs, folder / "whole").wait() == 0, f"{result.part} fails without a kill"
     seconds, expected = time.monotonic() - began, contents(folder / "whole" / "out")
     place = folder / "killed"
-    while result.wants(moments):
+    for moment in moments_left(result, seconds, moments, seed):
+        began = time.monotonic()
         fork = Fork(work, inputs, place)
-        time.sleep(draw.uniform(0, seconds))
+        time.sleep(moment)
         fork.send(number)
         status = fork.wait()
         result.note(number, status)
@@ -110,9 +121,9 @@ def try_part(name: str, number: signal.Signals, inputs: Path, folder: Path, mome
         result.lost += again != 0 or contents(place / "out") != expected
         result.leftovers += len(list(place.rglob("*.part"))) if status != -signal.SIGKILL else 0
         shutil.rmtree(place, ignore_errors=True)
+        result.seconds += time.monotonic() - began
+        yield result
     shutil.rmtree(folder)
-    result.seconds = time.monotonic() - began
-    return result
 
 
 @dataclass
@@ -142,17 +153,18 @@ class Trial:
         return {"runs": kept, "submissions": contents(self.forks.project / "submissions")}
 
 
-def try_command(trial: Trial, name: str, number: signal.Signals, moments: int, seed: int) -> Result:
+def try_command(trial: Trial, result: Result, moments: int, seed: int) -> Iterator[Result]:
     """Kill a stage or a sweep at random moments between its first and its last second, and resume it."""
-    draw, result = random.Random(f"{seed} {name} {number.name}"), Result(name, number.name)
+    number = signal.Signals[result.signal]
     trial.begin()
     began = time.monotonic()
     trial.finish()
     seconds, expected = time.monotonic() - began, trial.contents()
-    while result.wants(moments):
+    for moment in moments_left(result, seconds, moments, seed):
+        began = time.monotonic()
         trial.begin()
         process = trial.forks.start(trial.arguments)
-        time.sleep(draw.uniform(0, seconds))
+        time.sleep(moment)
         os.kill(process, number)
         result.note(number, *trial.forks.wait())
         result.orphans += still_working(trial.forks)
@@ -163,8 +175,8 @@ def try_command(trial: Trial, name: str, number: signal.Signals, moments: int, s
             result.lost += 1
             result.seen.append(str(error))
         result.leftovers += len(list(trial.forks.project.rglob("*.part")))
-    result.seconds = time.monotonic() - began
-    return result
+        result.seconds += time.monotonic() - began
+        yield result
 
 
 def still_working(forks: Forks) -> int:
@@ -189,14 +201,16 @@ def make_trial(name: str, folder: Path) -> Trial:
     return Trial(["run", "small", "--resume", "--to", name], forks, before)
 
 
-def try_all(name: str, done: set[str], inputs: Path, folder: Path, moments: int, seed: int) -> Iterator[Result]:
-    """The trials of one name with each signal but those `done`."""
-    left = [number for number in SIGNALS if number.name not in done]
-    if not left:
-        return
+def try_all(
+    name: str, results: Sequence[Result], inputs: Path, folder: Path, moments: int, seed: int
+) -> Iterator[Result]:
+    """The trials of one name that `results`, one a signal, still want; gives a result after each of its trials."""
+    left = [result for result in results if result.wants(moments)]
     if name in PARTS:
-        yield from (try_part(name, number, inputs, folder, moments, seed) for number in left)
-        return
-    trial = make_trial(name, folder)
-    yield from (try_command(trial, name, number, moments, seed) for number in left)
-    trial.forks.close()
+        for result in left:
+            yield from try_part(result, inputs, folder, moments, seed)
+    elif left:
+        trial = make_trial(name, folder)
+        for result in left:
+            yield from try_command(trial, result, moments, seed)
+        trial.forks.close()
