@@ -115,8 +115,13 @@ class Forks:
 def _heeds_signals(process: int) -> bool:
     """Whether a process handles SIGTERM itself, or has ended."""
     status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
-    caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")), None)
-    return caught is None or bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1) or "State:\tZ" in status
+    caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")), "0")
+    return has_ended(process) or bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def has_ended(process: int) -> bool:
+    """Whether a process has ended and waits for its parent to ask for its status."""
+    return "State:\tZ" in Path(f"/proc/{process}/status").read_text(encoding="utf-8")
 
 
 def serve(errors: str) -> Callable[[], Any]:
@@ -205,7 +210,8 @@ def kernel(runner: int, requests: socket.socket, argv: list[str], env: dict[str,
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
-    sys.argv = argv
+    # Else read from the environment when the module is imported, which is long past.
+    sys.argv = [*argv, f"--IPKernelApp.parent_handle={env['JPY_PARENT_PID']}"]
     runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
 
 

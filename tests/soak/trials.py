@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from small_run import STRATEGIES, contents, make_small_project
-from soak.forks import Forks
+from soak.forks import Forks, has_ended
 from soak.work import PARTS
 
 from competition_utils import paths
@@ -66,8 +66,8 @@ class Fork:
     """A part of the work in a fork of this process, which stops on SIGINT and SIGTERM as the command line does."""
 
     def __init__(self, work: Callable[[Path, Path], None], inputs: Path, folder: Path):
-        self._child = os.fork()
-        if self._child == 0:
+        self.process = os.fork()
+        if self.process == 0:
             os._exit(self._work(work, inputs, folder))
 
     @staticmethod
@@ -85,22 +85,36 @@ class Fork:
             return 1
         return 0
 
-    def send(self, number: signal.Signals) -> None:
-        os.kill(self._child, number)
-
     def wait(self) -> int:
         """Exit status."""
-        return os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
+        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
 
 
-def moments_left(result: Result, seconds: float, moments: int, seed: int) -> Iterator[float]:
-    """Random moments within `seconds` until `moments` signals have reached the work; those of earlier trials, which
-    `result` counts already, are left out."""
-    draw = random.Random(f"{seed} {result.part} {result.signal}")
-    for _ in range(result.tried + result.missed):
-        draw.random()
-    while result.wants(moments):
-        yield draw.random() * seconds
+@dataclass
+class Moments:
+    """Random moments within the `seconds` of the work until `most` signals have reached it; those of earlier trials,
+    which `result` counts already, are left out."""
+
+    result: Result
+    seconds: float
+    most: int
+    seed: int
+
+    def __iter__(self) -> Iterator[float]:
+        draw = random.Random(f"{self.seed} {self.result.part} {self.result.signal}")
+        for _ in range(self.result.tried + self.result.missed):
+            draw.random()
+        while self.result.wants(self.most):
+            yield draw.random() * self.seconds
+
+    def send(self, process: int, moment: float) -> None:
+        """Send the signal to the work at its moment, or when it ended before: it is faster than was thought then."""
+        began = time.monotonic()
+        while (gone := time.monotonic() - began) < moment and not has_ended(process):
+            time.sleep(min(0.005, moment - gone))
+        if has_ended(process):
+            self.seconds = min(self.seconds, gone)
+        os.kill(process, signal.Signals[self.result.signal])
 
 
 def try_part(result: Result, inputs: Path, folder: Path, moments: int, seed: int) -> Iterator[Result]:
@@ -110,11 +124,11 @@ def try_part(result: Result, inputs: Path, folder: Path, moments: int, seed: int
     assert Fork(work, inputs, folder / "whole").wait() == 0, f"{result.part} fails without a kill"
     seconds, expected = time.monotonic() - began, contents(folder / "whole" / "out")
     place = folder / "killed"
-    for moment in moments_left(result, seconds, moments, seed):
+    drawn = Moments(result, seconds, moments, seed)
+    for moment in drawn:
         began = time.monotonic()
         fork = Fork(work, inputs, place)
-        time.sleep(moment)
-        fork.send(number)
+        drawn.send(fork.process, moment)
         status = fork.wait()
         result.note(number, status)
         again = Fork(work, inputs, place).wait()
@@ -160,12 +174,11 @@ def try_command(trial: Trial, result: Result, moments: int, seed: int) -> Iterat
     began = time.monotonic()
     trial.finish()
     seconds, expected = time.monotonic() - began, trial.contents()
-    for moment in moments_left(result, seconds, moments, seed):
+    drawn = Moments(result, seconds, moments, seed)
+    for moment in drawn:
         began = time.monotonic()
         trial.begin()
-        process = trial.forks.start(trial.arguments)
-        time.sleep(moment)
-        os.kill(process, number)
+        drawn.send(trial.forks.start(trial.arguments), moment)
         result.note(number, *trial.forks.wait())
         result.orphans += still_working(trial.forks)
         try:
