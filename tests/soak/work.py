@@ -33,7 +33,7 @@ def prepare_inputs(folder: Path, networks: bool) -> None:
     for name, table in prepare(folder / "data", [QI]).tables.items():
         write_parquet(folder / f"{name}.parquet", table)
     train = _train(folder)
-    model = new_model("linear", {})
+    model = new_model("linear", {"max_iter": 10})
     model.fit(train, train, work_dir=folder, seed=0)
     model.save(folder / "linear")
     if networks:
@@ -85,12 +85,12 @@ def mine(inputs: Path, folder: Path) -> None:
 
 def scoring(inputs: Path, folder: Path) -> None:
     pairs = read_parquet(inputs / "QI_test.parquet").assign(query_en="")
-    scores = score_cached(load_model(inputs / "linear"), pairs, ScoreCache(folder / "cache"), shard_rows=10)
+    scores = score_cached(load_model(inputs / "linear"), pairs, ScoreCache(folder / "cache"), shard_rows=50)
     write_parquet(folder / "out" / "scores.parquet", pairs[["id"]].assign(score=scores))
 
 
 def fit_linear(inputs: Path, folder: Path) -> None:
-    _fit("linear", {}, _train(inputs), inputs, folder)
+    _fit("linear", {"max_iter": 10}, _train(inputs), inputs, folder)
 
 
 def fit_encoder(inputs: Path, folder: Path) -> None:
