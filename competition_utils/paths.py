@@ -46,6 +46,11 @@ def run_folder(name: str) -> Path:
     return project_root() / "papermill_runs" / name
 
 
+def store_folder() -> Path:
+    """Where finished stages lie that runs share."""
+    return run_folder("store")
+
+
 def submission_folder(name: str) -> Path:
     return project_root() / "submissions" / name
 

@@ -205,7 +205,7 @@ def load_model(folder: Path | str, overrides: Mapping[str, Any] | None = None) -
     if not path.is_file():
         raise UserError(
             f"model folder: expected {path}, found none. "
-            "Give the folder that a fit wrote, e.g. papermill_runs/sample/finetune/QC/fold0."
+            "Give the folder that a fit wrote, e.g. papermill_runs/sample/finetune/joint/fold0."
         )
     saved = read_sealed_json(path)
     for name, found in saved["files"].items():

@@ -48,13 +48,15 @@ def read_tables(stage: Stage, task: str) -> dict[str, dict[str, pd.DataFrame]]:
 def plan_fits(tables: Tables, fitter: RelevanceModel, suffix: str = "") -> list[Plan]:
     """What `fitter` is to be fitted on: a plan a task, or one for both where its settings say `training: joint`.
 
-    With `training: two_stage` each fit begins on the other task's rows. Raises UserError where these need both tasks
-    and only one is there.
+    With `training: two_stage` each fit begins on the other task's rows. Raises UserError where that needs both tasks
+    and only one is there; `joint` is then that task alone.
     """
     training = getattr(fitter.settings, "training", "single")
-    if training != "single" and len(tables) < len(TASKS):
+    if training == "two_stage" and len(tables) < len(TASKS):
         raise UserError(f"training: {training} needs the rows of QC and QI, found {', '.join(tables)}. Set task: all.")
-    if training == "joint":
+    if training == "joint" and len(tables) < len(TASKS):
+        print(f"training: joint, and the rows of {', '.join(tables)} alone are there")
+    elif training == "joint":
         return [Plan("joint", tuple(tables), _together(tables))]
     others = {name: _other_rows(tables, name) if training == "two_stage" else None for name in tables}
     return [Plan(name + suffix, (name,), tables[name], others[name]) for name in tables]

@@ -61,6 +61,10 @@ class Run:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
             raise UserError(f"--name: expected letters, digits, dots, dashes or underscores, found {self.name!r}.")
         self.folder = paths.run_folder(self.name)
+        if self.folder == paths.store_folder():
+            raise UserError(
+                f"--name: expected another name than {self.name}, where finished stages lie that runs share."
+            )
         data = data_folder(self.config.settings.data_dir, self.config.settings.sample_size)
         self.values = {"run_dir": paths.shown(self.folder), "data_dir": paths.shown(data)}
 

@@ -109,6 +109,7 @@ class EncoderSettings(TrainingSettings):
     eval_steps: float = Field(0.25, gt=0, description="steps between evaluations; below 1: share of all steps")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout while fitting")
     freeze_embeddings: bool = Field(True, description="leave the word embeddings as they are")
+    training: Literal["single", "joint"] = Field("single", description="joint: one model for both tasks")
     collapse_auc: float = Field(0.6, ge=0, le=1, description="a validation AUC below it: the fit is tried again")
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from competition_utils import paths
-from competition_utils.cli.commands.schema import json_schema, strategy_schema
+from competition_utils.cli.commands.schema import json_schema, matrix_schema, strategy_schema
 from competition_utils.runs.config import load_config
 from competition_utils.runs.parameters import parameters_cell, read_notebook, read_parameters, render_parameters
 
@@ -122,6 +122,8 @@ def test_the_schema_that_editors_read_is_that_of_the_code():
     assert written == json_schema(), "run: python -m competition_utils schema --write"
     written = (ROOT / "configs" / "strategies" / "schema.json").read_text(encoding="utf-8")
     assert written == strategy_schema(), "run: python -m competition_utils schema --write"
+    written = (ROOT / "configs" / "matrix" / "schema.json").read_text(encoding="utf-8")
+    assert written == matrix_schema(), "run: python -m competition_utils schema --write"
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)

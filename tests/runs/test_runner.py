@@ -145,7 +145,7 @@ def test_from_after_to_is_refused(project):
         run_small("x", first="submission", last="eda")
 
 
-@pytest.mark.parametrize("name", ["../x", "", "a b", ".hidden", "a{b}"])
+@pytest.mark.parametrize("name", ["../x", "", "a b", ".hidden", "a{b}", "store"])
 def test_a_name_that_is_no_plain_folder_name_is_refused(project, name):
     with pytest.raises(UserError, match="--name"):
         run_small(name)

@@ -10,7 +10,7 @@ from competition_utils.errors import UserError
 
 HELP = "score pairs of a file with a fitted model"
 EXAMPLES = """\
-  python -m competition_utils score --model papermill_runs/sample/finetune/QC/fold0 \\
+  python -m competition_utils score --model papermill_runs/sample/finetune/joint/fold0 \\
       --input data/test_QC.txt --output scores.csv
   python -m competition_utils score --model … --input … --output … -p score_engine=vllm -p dtype=bfloat16
   accelerate launch --num_processes 4 -m competition_utils score --model … --input … --output …

@@ -178,8 +178,10 @@ class EncoderModel(RelevanceModel):
         return network.to(self.device)
 
     def evaluate(self, network: PreTrainedModel, valid: pd.DataFrame) -> dict[str, float]:
-        """`auc` of a network's scores on labelled pairs."""
-        return {"auc": float(roc_auc_score(valid["label"].to_numpy(np.int64), self._score_with(network, valid)))}
+        """`auc` of a network's scores on labelled pairs; the mean of the tasks' where they are of both."""
+        scored = valid[["task", "label"]].assign(score=self._score_with(network, valid))
+        by_task = [roc_auc_score(part["label"].astype(int), part["score"]) for _, part in scored.groupby("task")]
+        return {"auc": float(np.mean(by_task))}
 
     def _logits(self, network, batch: dict[str, np.ndarray]) -> torch.Tensor:
         inputs = {name: torch.from_numpy(values).to(self.device) for name, values in batch.items()}

@@ -78,7 +78,7 @@ class Store:
     """The stages that runs share, in `folder`."""
 
     def __init__(self, folder: Path | None = None):
-        self.folder = folder or paths.run_folder("store")
+        self.folder = folder or paths.store_folder()
 
     def take(self, wanted: Wanted) -> str | None:
         """Copy the stage into the run where the store has it; the name of the run that computed it, else None.

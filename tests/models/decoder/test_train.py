@@ -442,6 +442,14 @@ def _save_checkpoints_only(otherwise):
 # Stages
 
 
+def test_max_steps_sets_the_length_of_a_fit_but_not_of_its_first_stage(models, tmp_path):
+    report = fit(models["qwen2"], tmp_path / "one", max_steps=3)[1]
+    assert report.history[-1]["step"] == 3
+    config = DecoderSettings.model_validate({"model_name_or_path": "x", "training": "two_stage", "max_steps": 3})
+    both = toy_pairs(6).assign(task=["QC", "QI", "QI"] * 2)
+    assert [one.max_steps for one in plan_stages(config, both, both[both["task"] == "QC"])] == [-1, 3]
+
+
 def test_single_training_refuses_rows_of_two_tasks():
     both = toy_pairs(8).assign(task=["QC", "QI"] * 4)
     with pytest.raises(UserError, match="two_stage"):

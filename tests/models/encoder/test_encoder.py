@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -67,3 +68,9 @@ def test_a_model_that_cannot_be_found_is_reported_in_one_sentence(pair_maker, tm
     model = new_model("encoder", {"model_name_or_path": str(tmp_path / "nowhere")})
     with pytest.raises(UserError, match=r"encoder\.model_name_or_path: expected minilm, .* on the Hub"):
         model.fit(pair_maker(10, 0, in_target=True), pair_maker(10, 1, in_target=True), work_dir=tmp_path, seed=0)
+
+
+def test_the_auc_of_both_tasks_is_the_mean_of_theirs(monkeypatch):
+    valid = pd.DataFrame({"task": ["QC", "QC", "QI", "QI"], "label": [0, 1, 0, 1]})
+    monkeypatch.setattr(EncoderModel, "_score_with", lambda *_: np.array([0.1, 0.2, 0.8, 0.9]))  # pooled: 0.75
+    assert EncoderModel({}).evaluate(None, valid) == {"auc": 1.0}

@@ -72,6 +72,12 @@ def test_arguments_are_those_of_the_settings(model, tmp_path):
     assert not arguments.bf16  # a trial says it, see test_compute.py
 
 
+def test_max_steps_sets_the_length_of_a_fit_whatever_the_rows(model, pair_maker, tmp_path):
+    train, valid = pair_maker(160, 0, in_target=True), pair_maker(60, 1, in_target=True)
+    report = model(max_steps=3).fit(train, valid, work_dir=tmp_path, seed=0)
+    assert report.history[-1]["step"] == 3
+
+
 def test_the_loss_does_not_depend_on_the_rows_at_once(model, pair_maker, tmp_path):
     train, valid = pair_maker(160, 0, in_target=True), pair_maker(60, 1, in_target=True)
     whole, quarters = (
