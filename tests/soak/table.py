@@ -56,7 +56,7 @@ TESTS_HEAD = """
 ## Other faults
 
 By the tests that are named after them; `tried` counts their cases. A test over generated input is one case, with
-thirty times as many examples as in `make test`.
+thirty times as many examples as in `make test`, for two minutes at most.
 
 | fault | tried | failed | what the user saw | held by |
 | --- | --- | --- | --- | --- |
