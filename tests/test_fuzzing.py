@@ -14,7 +14,11 @@ def test_without_a_factor_every_example_is_tried(monkeypatch):
     monkeypatch.delenv("FUZZ", raising=False)
     monkeypatch.setattr(fuzzing, "SECONDS", 0.0)
     tried = []
-    fuzzing.fuzz(20)(given(st.integers())(tried.append))()
+
+    def test(value):
+        tried.append(value)
+
+    fuzzing.fuzz(20)(given(st.integers())(test))()
     assert len(tried) >= 15
 
 
