@@ -11,6 +11,7 @@ from conftest import write_notebook
 
 from competition_utils import paths
 from competition_utils.runs.parameters import read_notebook
+from competition_utils.storage import write_text
 from competition_utils.synthetic.competition import make_sample
 
 # Each notebook copies what an earlier run of it left in `frozen/`, where there is such: resuming takes no time then.
@@ -39,24 +40,29 @@ from competition_utils.tasks import TASKS
 prepare(data, TASKS.values(), n_folds=2, seed=seed).write(stage.write)
 """,
     "augmentation": """\
-from competition_utils.augment.rows import start_table
-for name, table in clean.items():
-    stage.write(name, start_table(table, pd.Series("", index=table.index)))
+from competition_utils.augment.build import augment_tasks
+from competition_utils.augment.strategies import load_strategy
+from competition_utils.tasks import TASKS
+given = {tuple(name.split("_")): table for name, table in clean.items()}
+made = augment_tasks(given, list(TASKS.values()), load_strategy(strategy), None)
+for task, augmented in made.items():
+    for split, table in augmented.tables.items():
+        stage.write(f"{task}_{split}", table)
 """,
     "finetune": """\
 import numpy as np
 from competition_utils.models.base import load_model, new_model
 for task in ("QC", "QI"):
     train, folder = tables[f"{task}_train"], stage.path(f"{task}/fold0/model.json").parent
-    model = new_model("linear", {})
+    fitted = new_model(model, {"max_iter": 3})
     held = train["fold"] == 0
-    report = model.fit(train[~held], train[held], work_dir=stage.work_folder(task), seed=seed)
-    model.save(folder)
+    report = fitted.fit(train[~held], train[held], work_dir=stage.work_folder(task), seed=seed)
+    fitted.save(folder)
     write_json(folder / "fit.json", {"seed": report.seed, "history": report.history})
-    model, parts = load_model(folder), []
+    fitted, parts = load_model(folder), []
     for split, table in (("valid", train), ("dev", tables[f"{task}_dev"]), ("test", tables[f"{task}_test"])):
         fold = table["fold"] if split == "valid" else -1
-        made = table[["id", "task", "language"]].assign(score=model.score(table).astype(np.float32))
+        made = table[["id", "task", "language"]].assign(score=fitted.score(table).astype(np.float32))
         parts.append(made.assign(fold=fold, split=split))
     stage.write(f"{task}_scores", pd.concat(parts, ignore_index=True))
 """,
@@ -82,12 +88,15 @@ METRICS = {
 }
 PARAMETERS = {
     "eda": "seed = 0  # for every random choice\n",
-    "augmentation": "",
-    "finetune": "seed = 0  # for every random choice\n",
+    "augmentation": 'strategy = "original"  # a name in configs/strategies\n',
+    "finetune": 'seed = 0  # for every random choice\nmodel = "linear"  # the way of fitting\n',
     "threshold_tuning": "seed = 0  # for every random choice\n",
     "submission": 'data_dir = "data"  # official files\ntask = "all"  # QC, QI or all\n'
     'submit_split = "test"  # dev or test\n',
 }
+STRATEGIES = ("original", "balanced")  # with the same rows before, and others after
+CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "strategies"
+ROWS = 100  # of a task and split: the fewest that a sample may have
 # Files that hold times; what they say besides is compared apart from these.
 TIMES = (".executed.json", "manifest.json", "report.html", "metrics.json")
 
@@ -99,8 +108,9 @@ def make_small_project(root: Path) -> Path:
         work = f"if frozen.is_dir():\n    shutil.copytree(frozen, stage.folder, dirs_exist_ok=True)\nelse:\n    {make}"
         cells = [OPEN.format(stage=stage), READS[stage], work, METRICS.get(stage, "stage.finish({})")]
         write_notebook(root / "notebooks" / paths.notebook_name(stage), *cells, parameters=PARAMETERS[stage])
-    make_sample(root / "data", rows=200, dev_rows=150, test_rows=100)
-    (root / "configs").mkdir()
+    make_sample(root / "data", rows=ROWS, dev_rows=ROWS, test_rows=ROWS)
+    for strategy in STRATEGIES:
+        write_text(root / "configs" / "strategies" / f"{strategy}.yaml", (CONFIGS / f"{strategy}.yaml").read_text())
     (root / "configs" / "small.yaml").write_text("data_dir: data\nseed: 1\n")
     return root
 

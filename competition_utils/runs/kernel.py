@@ -129,6 +129,11 @@ def execute(stage: str, run: Path, parameters: Mapping[str, Any], expected: floa
             f"See how far it came in {paths.shown(executed)}; give smaller batches, then go on with --resume."
         ) from None
     except RuntimeError as error:
+        if "Kernel died before replying" in str(error):
+            raise StageFailed(
+                f"Stage {stage} failed: its kernel died while it started, most often for want of memory.\n"
+                "Go on with --resume when there is some."
+            ) from None
         if "Kernel didn't respond" not in str(error):
             raise
         raise StageFailed(

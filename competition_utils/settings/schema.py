@@ -53,7 +53,7 @@ class LinearSettings(Section):
 class TrainingSettings(Section):
     """What encoder and decoder have in common. Lengths are in tokens, steps are optimizer steps."""
 
-    model_name_or_path: Text = Field("minilm", description="minilm, a Hub name or a folder")
+    model_name_or_path: Text = Field("minilm", description="minilm, multilingual-e5-small, a Hub name or a folder")
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto", description="number format; auto on a CPU: a trial"
     )
@@ -147,7 +147,7 @@ class DecoderSettings(TrainingSettings):
         "push_to_hub": "hub_model_id",
     }
 
-    model_name_or_path: Text = Field("google/gemma-3-12b-it", description="a Hub name or a folder")
+    model_name_or_path: Text = Field("google/gemma-3-12b-it", description="gemma-3-270m, a Hub name or a folder")
     objective: Literal["label_token", "head"] = Field("label_token", description="head: label rows are trained too")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where there is a card")
     backend: Literal["auto", "unsloth", "transformers"] = Field("auto", description="for a fit; auto: Unsloth on CUDA")
@@ -155,6 +155,7 @@ class DecoderSettings(TrainingSettings):
     num_processes: Whole = Field(1, description="more: accelerate launch, one a GPU")
     parallel: Literal["ddp", "fsdp"] = Field("ddp", description="fsdp where one GPU does not hold the model")
 
+    prompt: Literal["instruction", "short"] = Field("instruction", description="short: the pair alone, for base models")
     translation: bool = Field(True, description="the English query as a line of the prompt")
     tags: list[Text] = Field([], description="further columns of the table, a line of the prompt each")
     label_words: list[Text] = Field([], description="negative, positive; empty: the first that are one token each")
@@ -249,7 +250,9 @@ class RunSettings(Section):
         "auto",
         description="auto (the folder's lexicon), built_in, none, a lexicon file, FAMILY:MODEL or python:… (README)",
     )
-    embedding_model: Text = Field("minilm", description="for negatives by meaning: a sentence-transformers model")
+    embedding_model: Text = Field(
+        "minilm", description="for negatives by meaning: minilm, multilingual-e5-small, or of sentence-transformers"
+    )
 
     model: Kind | OwnCode = Field("encoder", description="linear, encoder, decoder, or python:MODULE:CLASS of your own")
     fit_folds: list[Annotated[int, Field(ge=0)]] = Field(

@@ -3,9 +3,10 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import TrainerControl, TrainerState
 
 from competition_utils.models.checkpoints import WHOLE, last_whole_checkpoint
-from competition_utils.models.training import EffectiveBatches, history_rows
+from competition_utils.models.training import EffectiveBatches, Watch, history_rows
 
 
 @given(
@@ -36,6 +37,17 @@ def test_epochs_differ_and_the_same_epoch_comes_again():
 
     assert order(0) != order(1)
     assert order(1) == order(1)
+
+
+def test_a_bar_that_goes_on_after_a_resume_counts_only_its_own_steps():
+    watch, state = Watch(total_batch=8), TrainerState(global_step=50, max_steps=60)
+    watch.on_train_begin(None, state, None)
+    watch.bar.start_t -= 10  # seconds ago
+    watch.on_step_end(None, TrainerState(global_step=51, max_steps=60), TrainerControl())
+    assert "408/480" in str(watch.bar)
+    seconds_a_row = 10 / 8
+    assert watch.bar.format_dict["initial"] == 400
+    assert f"{seconds_a_row:.2f}s/ rows" in str(watch.bar)
 
 
 def test_half_a_checkpoint_is_passed_over_and_removed(tmp_path):

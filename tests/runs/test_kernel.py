@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from jupyter_client.kernelspec import KernelSpec
 
 from competition_utils import paths
 from competition_utils.errors import UserError
 from competition_utils.runs.config import load_config
-from competition_utils.runs.kernel import StageFailed, clock, execute
+from competition_utils.runs.kernel import OwnKernelManager, StageFailed, clock, execute
 from competition_utils.runs.parameters import read_notebook
 from competition_utils.runs.runner import Run, execute_run
 
@@ -54,6 +55,13 @@ def test_a_file_that_a_cell_may_not_read_is_wrong_input_of_the_run(project):
 def test_a_kernel_that_dies_is_reported(project):
     with pytest.raises(StageFailed, match="its kernel died"):
         run_as_finetune(project, "kernel_dies")
+
+
+def test_a_kernel_that_dies_while_it_starts_is_reported(project, monkeypatch):
+    dying = property(lambda _: KernelSpec(argv=[sys.executable, "-c", ""], display_name="Dying", language="python"))
+    monkeypatch.setattr(OwnKernelManager, "kernel_spec", dying)
+    with pytest.raises(StageFailed, match="its kernel died while it started"):
+        run_as_finetune(project, "divides_by_zero")
 
 
 def test_a_figure_that_a_stage_saves_is_seen_in_the_executed_notebook_once(project):

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import torch
-from soak.work import NETWORKS, PARTS, import_networks, prepare_inputs
+from soak.work import PARTS, import_networks, prepare_inputs
 from threadpoolctl import threadpool_limits
 
-FITS = ("fit of linear", *NETWORKS)
+FITS = [name for name in PARTS if name.startswith("fit of")]
 THREADS = {"one": 1, "again": 1, "two": 2}
 
 

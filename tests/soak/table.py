@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -25,8 +22,8 @@ FAULT_TESTS = {
 HEAD = """\
 # Reliability
 
-Made by `python tests/soak/kills.py --table docs/RELIABILITY.md` (`make soak` tries twenty moments each); the counts are
-those of the run that wrote this page, on {machine}, seed {seed}.
+Made by `make soak` (`tests/soak/run.py`), which writes the whole page; the counts are those of the run that wrote it,
+on {machine}, seed {seed}.
 
 The same seed on the same machine with the same versions and threads gives the same bytes, times apart. On a CPU a trial
 chooses threads by what else is running (`num_threads` fixes them). With another number of
@@ -34,37 +31,45 @@ threads decisions stay the same and the last digits of scores may differ; `run.y
 
 ## Killed at a random moment, then started again
 
-Compared with unbroken work, byte for byte: all files of the result (of runs: all artefacts and submissions but what
-holds times). `missed`: signals besides, which came after its end. `orphans`: kernels that outlived their runner.
+{moments} moments for each signal, drawn evenly over the time that the unbroken work takes; all trials together took
+{minutes} minutes. Translation, mining, scoring and fits run as functions; stages as `run --resume`, on a run whose
+earlier stages are finished; the sweep, two strategies on shared data, as `sweep --resume`, from nothing. Commands and
+kernels are forks of a process that has imported everything, since a trial would else consist of imports; Ctrl-C during
+these is tried by `tests/cli/test_interrupted_imports.py`.
 
-| killed | signal | tried | missed | results that differ | half-written files | orphans | what the user saw |
-| --- | --- | --- | --- | --- | --- | --- | --- |
+Compared with unbroken work, byte for byte: all files of the result (of runs: all artefacts and submissions but what
+holds times). `missed`: signals besides, which came after its end. `orphans`: processes that outlived their runner.
+`amiss`: a traceback, or a status other than -9 (killed), 130 (stopped) and 0 (ended before).
+
+| killed | signal | tried | missed | results that differ | half-written files | orphans | amiss | what the user saw |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+FUZZING_HEAD = """
+## Readers, fuzzed with coverage as the guide
+
+Each read ended with a result or with one message (UserError); anything else counts as a crash.
+
+| reader | inputs | crashes |
+| --- | --- | --- |
 """
 TESTS_HEAD = """
 ## Other faults
 
-By the tests that are named after them; `tried` counts their cases.
+By the tests that are named after them; `tried` counts their cases. A test over generated input is one case, with
+thirty times as many examples as in `make test`, for two minutes at most.
 
 | fault | tried | failed | what the user saw | held by |
 | --- | --- | --- | --- | --- |
 """
 
 
-def fault_tests(repository: Path) -> list[dict[str, Any]]:
-    """Run the tests of faults: `fault, tried, failed, seen, held_by` for each test function."""
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
-        files = [name for name in FAULT_TESTS if (repository / name).is_file()]
-        command = [sys.executable, "-m", "pytest", "-q", "-o", "junit_family=xunit1", f"--junitxml={report}", *files]
-        subprocess.run(command, cwd=repository, stdout=subprocess.DEVNULL, check=False)
-        return read_report(report)
-
-
-def read_report(report: Path) -> list[dict[str, Any]]:
-    """The cases of a JUnit report by test function."""
+def read_reports(*reports: Path) -> list[dict[str, Any]]:
+    """`fault, tried, failed, seen, held_by` of each test function in JUnit reports (of the kind xunit1)."""
     tried, failed = Counter(), Counter()
-    for case in ElementTree.parse(report).iter("testcase"):
+    for case in (case for report in reports for case in ElementTree.parse(report).iter("testcase")):
         key = (case.get("file"), case.get("name", "").split("[")[0])
+        if case.get("file") not in FAULT_TESTS:
+            continue
         if case.find("skipped") is None:
             tried[key] += 1
             failed[key] += case.find("failure") is not None or case.find("error") is not None
@@ -76,16 +81,18 @@ def read_report(report: Path) -> list[dict[str, Any]]:
             "seen": FAULT_TESTS[file],
             "held_by": file,
         }
-        for (file, name), count in tried.items()
+        for (file, name), count in sorted(tried.items(), key=lambda each: list(FAULT_TESTS).index(each[0][0]))
     ]
 
 
-def write_table(path: Path, made: dict[str, Any]) -> None:
-    """Write the page from what `kills.py` found."""
-    columns = ("part", "signal", "tried", "missed", "lost", "leftovers", "orphans")
-    kills = [[*(each[name] for name in columns), "; ".join(each["seen"])] for each in made["kills"]]
-    tests = [list(each.values()) for each in made["tests"]]
-    text = HEAD.format(**made) + _rows(kills) + (TESTS_HEAD + _rows(tests) if tests else "")
+def write_page(path: Path, made: dict[str, Any]) -> None:
+    """Write the page from `machine, seed, moments, kills, fuzzing, tests`."""
+    columns = ("part", "signal", "tried", "missed", "lost", "leftovers", "orphans", "amiss")
+    kills = [[*(getattr(each, name) for name in columns), "; ".join(each.seen)] for each in made["kills"]]
+    minutes = round(sum(each.seconds for each in made["kills"]) / 60)
+    text = HEAD.format(**made, minutes=minutes) + _rows(kills)
+    text += FUZZING_HEAD + _rows(list(map(list, made["fuzzing"])))
+    text += TESTS_HEAD + _rows([list(each.values()) for each in made["tests"]])
     path.write_text(text, encoding="utf-8")
 
 

@@ -131,7 +131,8 @@ def _with_prefix(
     if wish == AUTO:
         tried = np.argsort(tokens.lengths)[:: len(tokens.lengths) // TRIED_ROWS][:TRIED_ROWS]
         ways = (lambda: behind(rest.padded(tried)), lambda: whole(tokens.padded(tried)))
-        if not shared_prefix.pays(*ways, facts=_facts(base, device, tokens, shared)):
+        facts = _facts(base, device, tokens, shared)
+        if not shared_prefix.pays(*ways, on_gpu=device.type == "cuda", facts=facts):
             return tokens, whole
     return rest, behind
 

@@ -6,13 +6,16 @@ on the attention kernel (a mask of another shape may take a slower one), so it i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from competition_utils.models.scoring.trials import cached_trial, median_seconds
+from competition_utils.models.threads import num_threads
 
 
 class PrefixLayer(DynamicLayer):
@@ -39,16 +42,21 @@ def compute_prefix(text_model: Any, tokens: torch.Tensor) -> Cache:
     return Cache(layers=[PrefixLayer(layer.keys, layer.values) for layer in seen.layers])
 
 
-def pays(behind: Callable[[], Any], whole: Callable[[], Any], *, facts: dict[str, Any]) -> bool:
+def pays(behind: Callable[[], Any], whole: Callable[[], Any], *, on_gpu: bool, facts: dict[str, Any]) -> bool:
     """Whether scoring `behind` the prefix is faster than scoring `whole` prompts: tried once a machine for the same
-    `facts` (`prefix_tokens` among them), and reported."""
+    `facts` (`prefix_tokens` among them), and reported.
+
+    On a CPU by CPU seconds on one thread, since by the clock a busy moment would decide it for good.
+    """
+    clock = time.perf_counter if on_gpu else time.process_time
 
     def find() -> dict[str, Any]:
         # Each ends in a NumPy array, so a GPU has finished.
-        seconds = median_seconds({"behind": behind, "whole": whole})
+        with nullcontext() if on_gpu else num_threads(1):
+            seconds = median_seconds({"behind": behind, "whole": whole}, clock)
         return {"speed_up": seconds["whole"] / seconds["behind"]}
 
-    speed_up = cached_trial(facts, find)["speed_up"]
+    speed_up = cached_trial({**facts, "clock": clock.__name__}, find)["speed_up"]
     chosen = "computed once" if speed_up > 1 else "computed with every row"
     print(f"scoring: the prompts' common {facts['prefix_tokens']} tokens are {chosen} ({speed_up:.2f}× when tried)")
     return speed_up > 1

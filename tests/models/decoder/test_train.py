@@ -14,6 +14,7 @@ from tiny_decoders import FAMILIES, build_tiny, toy_pairs, toy_settings
 
 from competition_utils.errors import UserError
 from competition_utils.f1 import best_f1
+from competition_utils.models import training
 from competition_utils.models.decoder import load, micro_batch
 from competition_utils.models.decoder import train as decoder_train
 from competition_utils.models.decoder.fit import plan_stages
@@ -358,16 +359,37 @@ def kill_at(monkeypatch, step):
     monkeypatch.setattr(decoder_train.Watch, "on_step_end", on_step_end)
 
 
-@pytest.mark.parametrize(("family", "objective"), [("gemma3", "head"), ("qwen2", "label_token")])
-def test_a_killed_training_goes_on_to_the_same_losses_and_scores(models, tmp_path, monkeypatch, family, objective):
-    same = {"objective": objective, "num_train_epochs": 2, "lora_dropout": 0.1, "eval_steps": 3}
+def recorded_bars(monkeypatch):
+    """The progress bars that a training shows from now on."""
+    bars, shown = [], training.progress
+
+    def progress(*args, **kwargs):
+        bars.append(shown(*args, **kwargs))
+        return bars[-1]
+
+    monkeypatch.setattr(training, "progress", progress)
+    return bars
+
+
+KILLED = {
+    "gemma3, head": ("gemma3", {"objective": "head", "lora_dropout": 0.1}),
+    "qwen2": ("qwen2", {"lora_dropout": 0.1}),
+    "gemma3 in 4 bits with a short prompt": ("gemma3", {"load_in_4bit": True, "prompt": "short"}),
+}
+
+
+@pytest.mark.parametrize(("family", "others"), KILLED.values(), ids=KILLED)
+def test_a_killed_training_goes_on_to_the_same_losses_and_scores(models, tmp_path, monkeypatch, family, others):
+    same = {"num_train_epochs": 2, "eval_steps": 3, **others}
     unbroken, expected = fit(models[family], tmp_path / "unbroken", **same)
     with monkeypatch.context() as patched:
         kill_at(patched, step=14)  # in the second epoch, two steps after a checkpoint
         with pytest.raises(Killed):
             fit(models[family], tmp_path / "killed", **same)
+    bars = recorded_bars(monkeypatch)
     resumed, report = fit(models[family], tmp_path / "killed", **same)
     assert losses(report) == pytest.approx(losses(expected), abs=1e-6)
+    assert [(bar.initial, bar.n) for bar in bars if bar.desc.startswith("training")] == [(12 * 16, 16 * 16)]  # rows
     valid = toy_pairs(32, 1)
     np.testing.assert_allclose(resumed.score(valid), unbroken.score(valid), atol=1e-6)
 
