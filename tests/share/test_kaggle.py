@@ -32,7 +32,7 @@ KERNEL_KEYS = {
     "kernel_sources": r"[a-z0-9-]+/[a-z0-9-]+",
     "model_sources": r"[\w-]+/[\w-]+/[\w-]+/[\w-]+/\d+",
 }
-# docs/datasets_metadata.md
+# Kaggle's command documents them on a page on the metadata of datasets
 DATASET_KEYS = {"title": r".{6,50}", "subtitle": r".{20,80}", "description": r".+", "id": r"[a-z0-9-]+/[a-z0-9-]{3,50}"}
 NOTEBOOKS = sorted(path.name for path in paths.project_root().glob("notebooks/*.ipynb"))
 
