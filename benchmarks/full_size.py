@@ -172,9 +172,18 @@ def main() -> None:
         tables += [score_file(project, model, args.file_rows) for model in args.models if args.file_rows]
     table = pd.concat(tables, ignore_index=True)
     print(table.to_string(index=False))
-    print(table.groupby("model").agg(seconds=("seconds", "sum"), peak_mib=("peak_mib", "max")).to_string())
+    totals = {name: _totals(part) for name, part in table.groupby(table["stage"].isin(STAGES))}
+    print(totals[True].to_string())
     if args.json:
-        write_json(args.json, {"rows": args.rows, "score_rows": args.score_rows, "stages": table.to_dict("records")})
+        figures = {"rows": args.rows, "score_rows": args.score_rows, "stages": table.to_dict("records")}
+        figures["totals"] = totals[True].to_dict("index")
+        figures["score"] = totals[False].to_dict("index") if False in totals else {}
+        write_json(args.json, figures)
+
+
+def _totals(stages: pd.DataFrame) -> pd.DataFrame:
+    """`seconds, peak_mib` of each model."""
+    return stages.groupby("model").agg(seconds=("seconds", "sum"), peak_mib=("peak_mib", "max"))
 
 
 if __name__ == "__main__":

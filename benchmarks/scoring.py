@@ -21,6 +21,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from competition_utils.storage import write_json
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "taxobench"
 MAX_LENGTH = 96
 
@@ -197,6 +199,7 @@ def compare(rows: int, repeats: int) -> dict:
     for number, (way, entry) in enumerate(result["ways"].items()):
         top = ceiling("bfloat16" if "bf16" in way else "float32")
         entry["pairs_per_second"] = rows / entry["seconds"]
+        entry["tokens_per_second"] = facts["tokens"] / entry["seconds"]
         entry["share_of_ceiling"] = layers * facts["tokens"] / entry["seconds"] / top
         entry["largest_difference"] = float(np.abs(scores[number] - scores[0]).max())
     return result
@@ -213,9 +216,8 @@ def show(result: dict) -> None:
     for way, entry in result["ways"].items():
         speed = entry["pairs_per_second"]
         ratio = f"{best['ours, fp32'] / speed:.1f}× / {best['ours, bf16'] / speed:.1f}×"
-        tokens = result["tokens"] / entry["seconds"]
         print(
-            f"{way:<28}{speed:>9,.0f}{tokens:>10,.0f}{entry['share_of_ceiling']:>11.0%}{entry['peak_mb']:>9,}"
+            f"{way:<28}{speed:>9,.0f}{entry['tokens_per_second']:>10,.0f}{entry['share_of_ceiling']:>11.0%}{entry['peak_mb']:>9,}"
             f"{ratio:>15}{entry['largest_difference']:>12.1e}"
         )
 
@@ -262,12 +264,12 @@ def _timed(function, given: tuple, seconds: list[float]):
 
 def score_a_file(source: Path) -> None:
     """Twice: the second time every score comes from the cache."""
-    from competition_utils.runs import score_file as module
+    from competition_utils.runs.scoring import score_file as module
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "model").mkdir()
-        module.project_root, module.load_model = lambda: folder, lambda *_: AtOnce()
+        module.work_root, module.load_model = lambda: folder, lambda *_: AtOnce()
         look_up, seconds = module.score_cached, []
         module.score_cached = lambda *given: _timed(look_up, given, seconds)
         first, again = (
@@ -323,7 +325,7 @@ def main() -> None:
         result = compare(args.rows, args.repeats)
         show(result)
         if args.json:
-            args.json.write_text(json.dumps(result, indent=2))
+            write_json(args.json, result)
 
 
 if __name__ == "__main__":

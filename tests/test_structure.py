@@ -17,6 +17,7 @@ ORDER = (
         "errors",
         "tasks",
         "storage",
+        "hosted",
         "paths",
         "progress",
         "f1",
@@ -27,7 +28,7 @@ ORDER = (
         "eda",
         "models",
     ),
-    *("translation", "augment", "decide", "submission_check", "submit", "plots", "runs", "cli"),
+    *("translation", "augment", "decide", "submission_check", "submit", "plots", "runs", "share", "cli"),
 )
 MODULES = sorted(path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py"))
 MOST_LINES, MOST_FILES = 350, 15

@@ -115,3 +115,14 @@ def test_every_parameter_that_an_example_sets_exists():
     lines = [found[0] for path in FILES for line in lines_of(path) if (found := example.search(line))]
     named = {match for line in lines for match in re.findall(r"-p ([a-z_]+)[\w.]*=", line)}
     assert named and named - known == set()
+
+
+def test_the_newest_release_of_the_changelog_is_that_of_the_package():
+    log = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.*)$", log, re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    releases = [re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)", heading) for heading in headings[1:]]
+    assert all(releases) and releases == sorted(releases, key=lambda release: release[2], reverse=True)
+    assert f'version = "{releases[0][1]}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.*)$", log, re.MULTILINE)) <= kinds

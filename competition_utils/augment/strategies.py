@@ -14,7 +14,7 @@ import pandas as pd
 
 from competition_utils.augment.tools import Tools
 from competition_utils.errors import UserError
-from competition_utils.paths import project_root
+from competition_utils.paths import in_project, project_root
 from competition_utils.settings.faults import did_you_mean
 from competition_utils.settings.reading import read_mapping
 from competition_utils.settings.strategy import Step, check_strategy
@@ -84,14 +84,16 @@ def strategy_folder() -> Path:
     return project_root() / "configs" / "strategies"
 
 
-def strategy_file(strategy: str) -> Path:
-    """The YAML file that a strategy's name or path means, whether it is there or not."""
-    return Path(strategy) if Path(strategy).suffix in (".yaml", ".yml") else strategy_folder() / f"{strategy}.yaml"
-
-
 def strategy_names() -> list[str]:
     """The strategies that come with the suite."""
     return sorted(path.stem for path in strategy_folder().glob("*.yaml"))
+
+
+def strategy_file(strategy: str) -> Path:
+    """The file that a name or a path means; a relative path is meant from where one is, or from the project."""
+    if Path(strategy).suffix not in (".yaml", ".yml"):
+        return strategy_folder() / f"{strategy}.yaml"
+    return Path(strategy) if Path(strategy).is_file() else in_project(strategy)
 
 
 def load_strategy(strategy: str) -> Strategy:

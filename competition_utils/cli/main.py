@@ -10,9 +10,10 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
+from types import FrameType, ModuleType
 
 from competition_utils.cli import commands
+from competition_utils.cli.printed import printed_by
 from competition_utils.errors import UserError, plain_warning, unusable_file
 
 WRONG_INPUT, INTERRUPTED = 2, 130
@@ -28,11 +29,18 @@ help for one subcommand:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """A parser with one subcommand a module of `cli/commands`; its name is the module's, with dashes.
+def subcommands() -> dict[str, ModuleType]:
+    """Name → module of `cli/commands` and the packages in it; the name is the module's, with dashes.
 
     A module gives HELP, add_arguments(parser), run(args) -> exit status, and may give EXAMPLES.
     """
+    found = pkgutil.walk_packages(commands.__path__, f"{commands.__name__}.")
+    names = sorted((one.name.rpartition(".")[2], one.name) for one in found if not one.ispkg)
+    return {name.replace("_", "-"): import_module(module) for name, module in names}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """A parser with all subcommands; the help of each ends with examples, and what one of them printed."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         PROGRAM,
@@ -41,19 +49,20 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=raw,
     )
     subparsers = parser.add_subparsers(metavar="SUBCOMMAND", required=True)
-    for module in pkgutil.iter_modules(commands.__path__):
-        command = import_module(f"{commands.__name__}.{module.name}")
-        examples = getattr(command, "EXAMPLES", "")
+    for name, command in subcommands().items():
         subparser = subparsers.add_parser(
-            module.name.replace("_", "-"),
-            help=command.HELP,
-            description=command.HELP,
-            epilog=f"examples:\n{examples}" if examples else None,
-            formatter_class=raw,
+            name, help=command.HELP, description=command.HELP, epilog=_epilog(name, command), formatter_class=raw
         )
         command.add_arguments(subparser)
         subparser.set_defaults(run=command.run)
     return parser
+
+
+def _epilog(name: str, command: ModuleType) -> str:
+    examples = getattr(command, "EXAMPLES", "")
+    shown = "".join(f"  {line}".rstrip() + "\n" for line in printed_by(name).splitlines())
+    parts = {"examples": examples, "what it prints, here on a few hundred rows": shown}
+    return "\n".join(f"{title}:\n{text}" for title, text in parts.items() if text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,16 +6,17 @@ only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from competition_utils.decide.labelled import category_seen, check_scores, join_scores
-from competition_utils.decide.metrics import evaluate
+from competition_utils.decide.metrics import Metric, evaluate
 from competition_utils.decide.resample import RESAMPLES, query_groups
 from competition_utils.decide.rules import ThresholdRule, apply_rule
 from competition_utils.decide.selection import (
@@ -138,12 +139,18 @@ class TaskDecisions:
         return {name: gain for name, gain in gains.items() if gain is not None}
 
 
-def decide(given: TaskScores, *, resamples: int = RESAMPLES, seed: int = 0) -> TaskDecisions:
+def decide(
+    given: TaskScores,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    own: Mapping[str, Metric] = MappingProxyType({}),
+) -> TaskDecisions:
     """Choose the rule on the valid rows, apply it to dev and test, and measure it on labelled rows it has not
     seen.
 
     Those are dev where dev is labelled, else the valid rows under nested cross-validation;
-    `metrics["measured_on"]` says which.
+    `metrics["measured_on"]` says which. `own` are further metrics by name (`metrics.named_metrics`).
     """
     choice = choose_rule(*given.known, resamples=resamples, seed=seed)
     unlabelled = choose_for_unlabelled(*given.known, resamples=resamples, seed=seed)
@@ -154,7 +161,7 @@ def decide(given: TaskScores, *, resamples: int = RESAMPLES, seed: int = 0) -> T
     applied = apply_rule(given.scores[given.scores["split"] != "valid"], rule)
     decisions = pd.concat([nested, applied], ignore_index=True)
     measured = _measured(given, decisions, seed)
-    metrics = evaluate(measured, seen_languages=given.seen_languages, resamples=resamples, seed=seed)
+    metrics = evaluate(measured, seen_languages=given.seen_languages, resamples=resamples, seed=seed, own=own)
     metrics |= {"threshold": rule.common, "rule": rule.as_dict(), "why": choice.why}
     metrics["measured_on"] = DEV if given.dev_is_labelled else VALID
     return TaskDecisions(rule, choice, unlabelled, decisions, measured, metrics)

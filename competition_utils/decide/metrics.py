@@ -7,7 +7,8 @@ neither for fitting nor for choosing the threshold.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from competition_utils.decide.resample import RESAMPLES, interval, query_groups, resampled_auc, resampled_sums
 from competition_utils.errors import UserError
 from competition_utils.f1 import check_labels_and_scores
+from competition_utils.settings.own_code import own_code
 from competition_utils.tasks import TASKS
 
+OWN = "own_metrics"  # key of the names of the user's metrics in an entry
+Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], float]  # (labels 0/1, scores 0–1, predictions 0/1) → a figure
 NEEDED = ("language", "query", "label", "score", "threshold", "prediction")
 
 
@@ -62,8 +66,24 @@ def basic_metrics(labels: np.ndarray, scores: np.ndarray, predictions: np.ndarra
     }
 
 
+def named_metrics(choices: Sequence[str]) -> dict[str, Metric]:
+    """Functions of the user's own by their names, from `python:MODULE:FUNCTION`; UserError for a name taken twice."""
+    metrics = {choice.rpartition(":")[2]: own_code(choice) for choice in choices}
+    taken = sorted(metrics.keys() & {*basic_metrics(np.array([0, 1]), np.array([0, 1]), np.array([0, 1])), "threshold"})
+    if taken or len(metrics) < len(choices):
+        raise UserError(
+            f"own_metrics: expected names that differ from {', '.join(taken) or 'each other'}. Rename them."
+        )
+    return metrics
+
+
 def evaluate(
-    table: pd.DataFrame, *, seen_languages: Collection[str] = (), resamples: int = RESAMPLES, seed: int = 0
+    table: pd.DataFrame,
+    *,
+    seen_languages: Collection[str] = (),
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    own: Mapping[str, Metric] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """A task's entry of `metrics.json`.
 
@@ -76,6 +96,7 @@ def evaluate(
     Gives `basic_metrics`, `threshold`, `f1_interval`, `precision_interval`, `recall_interval`, `auc_interval` (None
     where there is no AUC), `by_language` {language: the same}; `seen_language_f1` and `unseen_language_f1` (None
     where there are no such rows); `by_language_kind`, `by_category_kind` and `by_source` (without `auc_interval`).
+    Metrics of `own` stand under their names beside those of all rows and of each language.
     Raises UserError for missing columns, labels other than 0/1 and scores that are missing or
     outside 0–1.
     """
@@ -101,7 +122,17 @@ def evaluate(
         entry["by_category_kind"] = _by(kinds, "_category", resamples, seed)
     if "source" in table:
         entry["by_source"] = _by(table, "source", resamples, seed)
-    return entry
+    return _with_own(entry, table, own) if own else entry
+
+
+def _with_own(entry: dict[str, Any], table: pd.DataFrame, own: Mapping[str, Metric]) -> dict[str, Any]:
+    """The entry with metrics of the user's own, of all rows and by language, and their names."""
+    parts = [(entry, table), *((entry["by_language"][name], rows) for name, rows in table.groupby("language"))]
+    for figures, rows in parts:
+        labels, predictions = (rows[name].to_numpy(np.int64) for name in ("label", "prediction"))
+        for name, metric in own.items():
+            figures[name] = float(metric(labels, rows["score"].to_numpy(), predictions))
+    return {**entry, OWN: list(own)}
 
 
 def _by(table: pd.DataFrame, column: str, resamples: int, seed: int) -> dict[str, dict[str, Any]]:
@@ -169,7 +200,7 @@ def metrics_table(entry: Mapping[str, Any]) -> pd.DataFrame:
         "auc_interval",
         "average_precision",
     ]
-    columns += ["threshold", "all_positive_f1", *(["linear_f1"] if "linear_f1" in entry else [])]
+    columns += ["threshold", "all_positive_f1", *(["linear_f1"] if "linear_f1" in entry else []), *entry.get(OWN, [])]
     table = pd.DataFrame(rows).T.reindex(columns=columns)
     intervals = [name for name in columns if name.endswith("_interval")]
     return table.assign(**{name: table[name].map(_interval_as_text) for name in intervals})

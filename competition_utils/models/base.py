@@ -21,6 +21,7 @@ from competition_utils.errors import DamagedFile, UserError
 from competition_utils.models.inspection import argument_table, parameter_table, training_plan
 from competition_utils.models.parts import edits_of, part
 from competition_utils.settings.faults import checked
+from competition_utils.settings.own_code import is_own, own_code
 from competition_utils.settings.renamed import with_new_names
 from competition_utils.settings.schema import Section
 from competition_utils.storage import hash_file, read_json, read_sealed_json, write_sealed_json
@@ -31,7 +32,7 @@ CLASSES = {
     "encoder": "competition_utils.models.encoder.model:EncoderModel",
     "decoder": "competition_utils.models.decoder.model:DecoderModel",
 }
-
+OWN: dict[str, type[RelevanceModel]] = {}  # kinds that `register_model` got, of this process
 
 MODEL_FILES = (".json", ".jinja", ".model", ".npz", ".safetensors", ".txt")
 REPORTS = ("fit.json", "fold.json", "model.json", "report.json")
@@ -187,20 +188,51 @@ def _hashes(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hash_file(path) for path in files if path.name not in REPORTS}
 
 
+def register_model(kind: str, model: type[RelevanceModel]) -> None:
+    """Make a class known as a kind in this process, for `new_model` and for models of it that `load_model` finds."""
+    if kind in CLASSES:
+        raise UserError(f"model kind: expected a name of your own, found {kind!r}. Choose another.")
+    model.kind, OWN[kind] = kind, model
+
+
+def register_own(choice: str) -> None:
+    """Register the class that `python:MODULE:CLASS` names, under that name; UserError where it is no model."""
+    register_model(choice, own_code(choice, RelevanceModel))
+
+
 def _class_of(kind: str) -> type[RelevanceModel]:
+    if kind in OWN:
+        return OWN[kind]
     if kind not in CLASSES:
-        raise UserError(f"model kind: expected one of {', '.join(CLASSES)}, found {kind!r}.")
+        raise UserError(
+            f"model kind: expected one of {', '.join([*CLASSES, *OWN])}, found {kind!r}.\n"
+            "Code of your own is not run because a model's folder names it: give its class to "
+            "models.base.register_model first, or `score --own-model python:MODULE:CLASS`."
+        )
     module, name = CLASSES[kind].split(":")
     return getattr(import_module(module), name)
 
 
 def new_model(kind: str, settings: Mapping[str, Any] | Section) -> RelevanceModel:
-    """An unfitted model of a kind; raises UserError for settings that the schema of that kind does not admit."""
+    """An unfitted model of a kind, or of a class of your own, `python:MODULE:CLASS`, which is then a registered kind.
+
+    Raises UserError for settings that the schema of that kind does not admit, and as `register_own` does.
+    """
+    if is_own(kind):
+        register_own(kind)
     return _class_of(kind)(settings)
 
 
 def load_model(folder: Path | str, overrides: Mapping[str, Any] | None = None) -> RelevanceModel:
     """A model that `save` wrote; `overrides` are settings to use instead of the saved ones, such as a device."""
+    return _class_of(read_saved(folder)["kind"]).load(Path(folder), overrides)
+
+
+def read_saved(folder: Path | str) -> dict[str, Any]:
+    """`model.json` of a saved model: `kind, settings, files` and `edits` where parts were changed.
+
+    Raises UserError where there is none, DamagedFile where one of its files is not as it was written.
+    """
     path = Path(folder) / "model.json"
     if not path.is_file():
         raise UserError(
@@ -211,4 +243,4 @@ def load_model(folder: Path | str, overrides: Mapping[str, Any] | None = None) -
     for name, found in saved["files"].items():
         if not (path.parent / name).is_file() or hash_file(path.parent / name) != found:
             raise DamagedFile(path.parent / name, "the file that the fit wrote", "none, or another content", REFIT)
-    return _class_of(saved["kind"]).load(Path(folder), overrides)
+    return saved

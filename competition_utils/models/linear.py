@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,12 +22,11 @@ from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.inspection import table_of_differences
 from competition_utils.models.parts import part
-from competition_utils.models.tokens import FRAME, QUERY, TARGET, TRANSLATION
+from competition_utils.models.tokens import WORD, count_words, word_parts
 from competition_utils.settings.schema import LinearSettings, Section
 from competition_utils.storage import atomic_write
 
 HASH_BITS = 20
-TOKEN = r"\w+"
 CHUNK_ROWS = 20_000
 
 
@@ -39,7 +37,7 @@ def _hasher(analyzer: str, ngrams: tuple[int, int]) -> HashingVectorizer:
         n_features=2**HASH_BITS,
         alternate_sign=False,
         norm=None,
-        token_pattern=TOKEN,
+        token_pattern=WORD,
     )
 
 
@@ -125,16 +123,11 @@ class LinearModel(RelevanceModel):
     # What a notebook shows
 
     def token_parts(self, pairs: pd.DataFrame) -> pd.DataFrame:
-        """Words, which the view `words_en` counts; what stands between them belongs to the frame."""
-        rows = []
-        for number, pair in enumerate(pairs[["query", "query_en", "target"]].itertuples(index=False)):
-            for text, of in zip(pair, (QUERY, TRANSLATION, TARGET), strict=True):
-                rows += [(number, word, of) for word in re.findall(TOKEN, text)] + [(number, " ", FRAME)]
-        return pd.DataFrame(rows, columns=["pair", "token", "part"])
+        """Words, which the view `words_en` counts."""
+        return word_parts(pairs)
 
     def token_lengths(self, pairs: pd.DataFrame) -> np.ndarray:
-        words = [pairs[name].map(lambda text: len(re.findall(TOKEN, text))) for name in ("query", "query_en", "target")]
-        return sum(words).to_numpy(np.int64)
+        return count_words(pairs)
 
     def parameter_table(self, network: LogisticRegression) -> pd.DataFrame:
         """The weights that a fit gives: one a cosine, one a hashed pair of words, and the intercept."""

@@ -1,4 +1,4 @@
-"""Runs against the first of them: a point a run with its paired interval, a panel a task."""
+"""Runs beside each other: against the first of them, and by the rows that they were fitted on; a panel a task."""
 
 from __future__ import annotations
 
@@ -35,5 +35,28 @@ def differences(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
         ax.set(title=task, xlabel=f"points of F1 against {runs[0]}", ylim=(len(runs) - 0.4, 0.4))
         ax.set_yticks(range(1, len(runs)), runs[1:])
         ax.grid(axis="y", visible=False)
+    style.legend_below(figure)
+    return figure
+
+
+def f1_by_rows(table: pd.DataFrame) -> Figure:
+    """F1 with its 95% interval against the rows that were fitted, a line a kind of model and a panel a task.
+
+    `table` has `task, model, rows, f1, low, high, all_positive_f1`, all F1 in 0–1; the dotted line is "all relevant".
+    """
+    figure, panels = style.panels(style.by_task(table), height=4.2)
+    for task, rows, ax in panels:
+        for number, (model, own) in enumerate(rows.groupby("model", sort=False)):
+            own = own.sort_values("rows")
+            reach = (own["f1"] - own["low"], own["high"] - own["f1"])
+            ax.errorbar(
+                own["rows"], own["f1"], yerr=reach, fmt="o-", color=style.PALETTE[number], capsize=3, label=model
+            )
+        base = rows["all_positive_f1"].iloc[0]
+        ax.axhline(base, color=style.COLOURS["baseline"], lw=1, ls=":", label="all relevant")
+        ax.set(title=task, xscale="log", xlabel="training rows", ylabel="F1 on dev")
+        sizes = sorted(rows["rows"].unique())
+        ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        ax.minorticks_off()
     style.legend_below(figure)
     return figure

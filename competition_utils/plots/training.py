@@ -16,6 +16,7 @@ from competition_utils.plots import style
 from competition_utils.plots.style import COLOURS, PALETTE
 
 SCREEN_DPI = 90
+BEYOND = 1.03  # of the last epoch; all panels have one range, also that of a single evaluation
 MOST_MARKERS = 20  # a curve of more points is drawn as a line alone
 CURVES = {
     "loss": ("Training loss", "mean loss since the last point"),
@@ -44,7 +45,7 @@ def learning_curves(history: pd.DataFrame) -> Figure:
         if name == "valid_auc":
             axis.axhline(0.5, color=COLOURS["baseline"], linestyle=":", linewidth=1)
             axis.annotate("chance", (1, 0.5), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
-        axis.set(title=title, xlabel="epoch", ylabel=label_of_y)
+        axis.set(title=title, xlabel="epoch", ylabel=label_of_y, xlim=(0, BEYOND * history["epoch"].max()))
         axis.legend()
     return figure
 

@@ -16,7 +16,7 @@ from competition_utils.decide.compare import (
     compare_predictions,
 )
 from competition_utils.errors import UserError
-from competition_utils.paths import project_root
+from competition_utils.paths import work_root
 from competition_utils.runs import ledger
 from competition_utils.runs.artefacts import artefact_reader
 from competition_utils.runs.report.figures import embedded
@@ -56,7 +56,7 @@ def save_comparison(tasks: dict[str, TaskComparison]) -> Path:
     path of the first."""
     from competition_utils.plots.comparing import differences
 
-    path = project_root() / "papermill_runs" / "comparison.png"
+    path = work_root() / "papermill_runs" / "comparison.png"
     tables = {task: {part: each.table for part, each in one.parts.items()} for task, one in tasks.items()}
     figure = differences(tables)
     for suffix in (".png", ".svg"):

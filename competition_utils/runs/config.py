@@ -15,6 +15,7 @@ from competition_utils import paths
 from competition_utils.errors import UserError
 from competition_utils.runs.parameters import read_parameters
 from competition_utils.settings.faults import checked, did_you_mean
+from competition_utils.settings.own_code import is_own, own_code
 from competition_utils.settings.reading import lay_over, parse_overrides, read_mapping
 from competition_utils.settings.renamed import with_new_names
 from competition_utils.settings.schema import KINDS, RunSettings
@@ -57,6 +58,9 @@ def load_config(
         faults.append("run_dir: not yours to set, it follows from --name")
     todo = f"Mend them in {paths.shown(path)} or on the command line; notebooks/ and configs/schema.json list all."
     found = checked(run_schema(), values, path.name, todo, more=faults)
+    for choice in (found.translator, found.model, *found.own_metrics):
+        if is_own(choice):
+            own_code(choice)  # so that code that cannot be imported is a message before anything runs
     return Config(path.stem, found.model_dump(include=set(values), exclude_unset=True), found)
 
 

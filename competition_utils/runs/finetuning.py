@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from competition_utils.data.languages import scripts_of
+from competition_utils.data.languages import language_name, scripts_of
 from competition_utils.errors import UserError
 from competition_utils.f1 import best_f1
 from competition_utils.models import crossfit
 from competition_utils.models.base import RelevanceModel
 from competition_utils.models.crossfit import CrossFit
+from competition_utils.paths import stage_folder
 from competition_utils.runs.stage import Stage
 from competition_utils.tasks import SPLITS, TASKS, select_tasks
 
@@ -119,19 +120,32 @@ def fold_scores(folder: Path, valid: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("task")
 
 
-def pairs_in_scripts(table: pd.DataFrame, count: int = 4) -> pd.DataFrame:
-    """At most `count` pairs of different languages, each in another script than those before as long as there is one.
+def pairs_in_scripts(tables: Tables, count: int = 5) -> pd.DataFrame:
+    """At most `count` pairs of different languages, each in another script than those before as long as there is one;
+    with `split` and `caption`.
 
-    Queries with a translation come first, then those whose tag fits what they are written in.
+    Languages that only dev and test hold are among them. Queries whose tag fits what they are written in come first,
+    then those of train, then those with a translation.
     """
-    script = scripts_of(table["query"]).idxmax(axis=1)
-    mistagged = table["language"] != table.get("text_language", table["language"])
-    order = pd.DataFrame({"untranslated": table["query_en"] == "", "mistagged": mistagged}).sort_values(
-        ["mistagged", "untranslated"], kind="stable"
-    )
+    splits = [table.assign(split=split) for by_split in tables.values() for split, table in by_split.items()]
+    table = pd.concat(splits, ignore_index=True)
+    order = pd.DataFrame(
+        {
+            "mistagged": table["language"] != table.get("text_language", table["language"]),
+            "later": table["split"] != "train",
+            "untranslated": table["query_en"] == "",
+        }
+    ).sort_values(["mistagged", "later", "untranslated"], kind="stable")
     ordered = table.loc[order.index].drop_duplicates("language")
-    again = script.loc[ordered.index].duplicated()
-    return pd.concat([ordered[~again], ordered[again]]).head(count)
+    again = scripts_of(ordered["query"]).idxmax(axis=1).duplicated()
+    pairs = pd.concat([ordered[~again], ordered[again]]).head(count)
+    return pairs.assign(caption=[_caption(row) for row in pairs.to_dict("records")])
+
+
+def _caption(row: Mapping[str, Any]) -> str:
+    label = row.get("label")
+    known = "" if pd.isna(label) else f", label {label}"
+    return f"{row['task']}, {row['split']}, {language_name(row['language'])}{known}"
 
 
 def token_lengths(fitter: RelevanceModel, tables: Tables) -> dict[str, np.ndarray]:
@@ -186,7 +200,8 @@ def _valid(fit: CrossFit) -> pd.DataFrame:
 
 
 def _tables(stage: Stage, name: str) -> dict[str, pd.DataFrame]:
-    present = [split for split in SPLITS if (stage.run / "augmentation" / f"{name}_{split}.parquet").is_file()]
+    folder = stage_folder(stage.run, "augmentation")
+    present = [split for split in SPLITS if (folder / f"{name}_{split}.parquet").is_file()]
     return {split: stage.read(f"{name}_{split}", of="augmentation") for split in dict.fromkeys(["train", *present])}
 
 

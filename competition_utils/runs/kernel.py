@@ -51,6 +51,7 @@ def kernel_environment() -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, python_path)),
+        paths.WORK_VARIABLE: str(paths.work_root()),  # which may follow from the working directory
         "PYTHONHASHSEED": "0",
         "TOKENIZERS_PARALLELISM": "false",
         "CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":4096:8"),

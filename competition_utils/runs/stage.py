@@ -26,11 +26,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from competition_utils import paths
+from competition_utils.augment.strategies import strategy_file
 from competition_utils.errors import DamagedFile, UserError, plain_warning
 from competition_utils.runs.config import run_schema
 from competition_utils.runs.parameters import code_hash, read_parameters
 from competition_utils.runs.sharing.code import changed_code, code_files, loaded_code, working_code
 from competition_utils.settings.faults import checked
+from competition_utils.settings.own_code import own_files
 from competition_utils.settings.schema import KINDS, RunSettings
 from competition_utils.storage import (
     atomic_write,
@@ -91,7 +93,7 @@ class Stage:
             return own
         if paths.STAGES.index(of) >= paths.STAGES.index(self.name):
             raise UserError(f"{self.name}: expected an earlier stage to read from, found {of!r}.")
-        earlier = self.run / of / name
+        earlier = paths.stage_folder(self.run, of) / name
         if not earlier.exists():
             raise UserError(
                 f"{self.name}: expected {paths.shown(earlier)}, which stage {of} writes, found none.\n"
@@ -177,13 +179,15 @@ def open_stage(name: str, run_dir: Path | str, settings: Mapping[str, Any]) -> S
     warnings.formatwarning = plain_warning
     source, run = paths.notebook_path(name), paths.in_project(run_dir)
     stage = Stage(name, run, *stage_settings(name, settings), code_hash(source))
+    named = {paths.shown(path): hash_of(stage.uses(path)) for path in _files_of(stage.declared)}
     earlier = paths.STAGES[: paths.STAGES.index(name)]
     identity = {
         "settings": hash_json(read_settings(stage.declared)),
         "source": stage.source_hash,
+        "files": named,
         "package": versions().get(OWN_PACKAGE),
         "code": hash_json(working_code()),
-        "earlier": {before: _outputs_hash(run / before) for before in earlier},
+        "earlier": {before: _outputs_hash(paths.stage_folder(run, before)) for before in earlier},
     }
     opened = stage.folder / ".opened.json"
     goes_on = not stage.manifest_path.exists() and _content(opened) == identity
@@ -194,6 +198,12 @@ def open_stage(name: str, run_dir: Path | str, settings: Mapping[str, Any]) -> S
         if isinstance(value, str) and _is_file(value):  # a lexicon, a strategy of one's own
             stage.uses(Path(value).absolute())
     return stage
+
+
+def _files_of(declared: Mapping[str, Any]) -> list[Path]:
+    """Files that settings name and whose content a stage depends on: the strategy, and code of the user's own."""
+    strategy = [strategy_file(declared["strategy"])] if isinstance(declared.get("strategy"), str) else []
+    return [*strategy, *own_files(declared)]
 
 
 def _is_file(text: str) -> bool:
@@ -239,7 +249,8 @@ def why_stale(manifest: Mapping[str, Any], run: Path, settings: Mapping[str, Any
     if manifest["source_hash"] != code_hash(paths.notebook_path(manifest["stage"])):
         return "its notebook changed"
     for key, found in manifest["inputs"]["run"].items():
-        if hash_of(run / key) != found:
+        of, _, rest = key.partition("/")
+        if hash_of(paths.stage_folder(run, of) / rest) != found:
             return f"its input {key} changed"
     for key, found in manifest["inputs"]["files"].items():
         if hash_of(paths.in_project(key)) != found:

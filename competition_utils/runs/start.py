@@ -29,7 +29,7 @@ WIDE = {"description_width": "8rem"}
 def choose_data(data_dir: str = paths.BUILT_IN_SAMPLE) -> widgets.Combobox:
     """A field for `data_dir`, which comes first; the built-in sample, a folder found in data/ or ../shared/data, or any
     path typed."""
-    root = paths.project_root()
+    root = paths.work_root()
     places = (root / "data", root.parent / "shared" / "data")
     found = sorted(file.parent for place in places for file in place.glob("*/train_QC.txt*"))
     options = list(dict.fromkeys([data_dir, paths.BUILT_IN_SAMPLE, *map(str, found)]))
@@ -79,7 +79,7 @@ class RunForm(widgets.VBox):
         self.button.disabled, self.bar.value, self.bar.bar_style, self.link.value = True, 0, "", ""
         self.process = subprocess.Popen(
             self.command(),
-            cwd=paths.project_root(),
+            cwd=paths.work_root(),
             env=kernel_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from competition_utils.settings.faults import fault_lines
+from competition_utils.settings.own_code import OwnCode
 from competition_utils.settings.renamed import Renaming, with_new_names
 
 Auto = Literal["auto"]
@@ -52,7 +53,7 @@ class LinearSettings(Section):
 class TrainingSettings(Section):
     """What encoder and decoder have in common. Lengths are in tokens, steps are optimizer steps."""
 
-    model_name_or_path: Text = Field("minilm", description="minilm, a Hub name or a folder")
+    model_name_or_path: Text = Field("minilm", description="minilm, multilingual-e5-small, a Hub name or a folder")
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto", description="number format; auto on a CPU: a trial"
     )
@@ -146,7 +147,7 @@ class DecoderSettings(TrainingSettings):
         "push_to_hub": "hub_model_id",
     }
 
-    model_name_or_path: Text = Field("google/gemma-3-12b-it", description="a Hub name or a folder")
+    model_name_or_path: Text = Field("google/gemma-3-12b-it", description="gemma-3-270m, a Hub name or a folder")
     objective: Literal["label_token", "head"] = Field("label_token", description="head: label rows are trained too")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where there is a card")
     backend: Literal["auto", "unsloth", "transformers"] = Field("auto", description="for a fit; auto: Unsloth on CUDA")
@@ -154,6 +155,7 @@ class DecoderSettings(TrainingSettings):
     num_processes: Whole = Field(1, description="more: accelerate launch, one a GPU")
     parallel: Literal["ddp", "fsdp"] = Field("ddp", description="fsdp where one GPU does not hold the model")
 
+    prompt: Literal["instruction", "short"] = Field("instruction", description="short: the pair alone, for base models")
     translation: bool = Field(True, description="the English query as a line of the prompt")
     tags: list[Text] = Field([], description="further columns of the table, a line of the prompt each")
     label_words: list[Text] = Field([], description="negative, positive; empty: the first that are one token each")
@@ -209,6 +211,18 @@ class DecoderSettings(TrainingSettings):
         return self.parallel == "fsdp" and self.num_processes > 1
 
 
+class RaySettings(Section):
+    """What a worker is given by `--engine ray`: an actor that scores shards, or the task of a sweep's cell."""
+
+    section: ClassVar[str] = "ray"
+
+    num_cpus: float = Field(1.0, ge=0, le=10_000, description="cores")
+    num_gpus: float = Field(0.0, ge=0, le=10_000, description="GPUs")
+    memory: Whole | None = Field(None, description="bytes that must be free on its node")
+    concurrency: Auto | Whole = Field("auto", description="workers at once, at most; auto: what the cluster holds")
+    max_retries: int = Field(3, ge=0, le=1000, description="further tries of a shard or cell whose worker has died")
+
+
 KINDS: dict[str, type[Section]] = {"linear": LinearSettings, "encoder": EncoderSettings, "decoder": DecoderSettings}
 Kind = Literal["linear", "encoder", "decoder"]
 
@@ -217,7 +231,10 @@ class RunSettings(Section):
     """All parameters of the five notebooks, and the size of the built-in sample."""
 
     run_dir: Text = Field("papermill_runs/manual", description="the run's folder; set by --name")
-    data_dir: Text = Field("sample", description="a folder of official files, or sample: the built-in competition")
+    data_dir: Text = Field(
+        "auto",
+        description="official files: a folder, sample (built-in), or auto: found on Kaggle or Colab, else sample",
+    )
     task: Literal["QC", "QI", "all"] = Field("all", description="QC, QI or all")
     seed: int = Field(0, ge=0, lt=2**31, description="for every random choice")
 
@@ -230,19 +247,24 @@ class RunSettings(Section):
 
     strategy: Text = Field("original", description="a name in configs/strategies, or a YAML file of your own")
     translator: Text = Field(
-        "auto", description="auto (the folder's lexicon), built_in, none, a lexicon file, or FAMILY:MODEL (README)"
+        "auto",
+        description="auto (the folder's lexicon), built_in, none, a lexicon file, FAMILY:MODEL or python:… (README)",
     )
-    embedding_model: Text = Field("minilm", description="for negatives by meaning: a sentence-transformers model")
+    embedding_model: Text = Field(
+        "minilm", description="for negatives by meaning: minilm, multilingual-e5-small, or of sentence-transformers"
+    )
 
-    model: Kind = Field("encoder", description="linear, encoder or decoder")
+    model: Kind | OwnCode = Field("encoder", description="linear, encoder, decoder, or python:MODULE:CLASS of your own")
     fit_folds: list[Annotated[int, Field(ge=0)]] = Field(
         [0], min_length=1, description="folds that take their turn as validation rows, one fit each"
     )
     linear: LinearSettings = Field(LinearSettings(), description="settings of the linear model")
     encoder: EncoderSettings = Field(EncoderSettings(), description="settings of the encoder")
     decoder: DecoderSettings = Field(DecoderSettings(), description="settings of the decoder")
+    own: dict[str, Any] = Field({}, description="settings of a model of your own")
 
     resamples: int = Field(1000, ge=10, description="bootstrap samples behind every interval")
+    own_metrics: list[OwnCode] = Field([], description="further metrics: python:MODULE:FUNCTION, see docs/TOUR.md")
     mistakes_shown: Whole = Field(20, description="most confident mistakes of each kind in the table")
     leave_one_language_out: bool = Field(False, description="fit again without each language in turn")
     left_out_model: Kind = Field("linear", description="kind of model for that: linear, encoder or decoder")
@@ -263,6 +285,11 @@ class RunSettings(Section):
         except ValidationError as error:
             raise ValueError("; ".join(f"left_out_settings.{line}" for line in fault_lines(error, schema))) from None
         return self
+
+    @property
+    def of_model(self) -> Section | dict[str, Any]:
+        """The settings of the chosen kind of model."""
+        return getattr(self, self.model) if self.model in KINDS else self.own
 
     @property
     def sample_size(self) -> dict[str, int]:

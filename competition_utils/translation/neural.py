@@ -14,6 +14,7 @@ from typing import Any
 
 from competition_utils import distributed
 from competition_utils.data.languages import language_name
+from competition_utils.data.lexicon import load_lexicon, names
 from competition_utils.errors import UserError
 from competition_utils.progress import progress
 from competition_utils.translation.cache import TranslationCache, scope_of
@@ -110,6 +111,7 @@ def restore(text: str, held: Sequence[str]) -> str | None:
 
 BATCH_TEXTS = 64
 LONGEST_NEW = 64  # tokens of a translation
+EXAMPLES, EVERY = 4, 40  # shown to a base model; rows of the lexicon between two, as neighbours are alike
 FOUR_BIT = {"instruct": "auto", "instruct_4bit": True, "instruct_16bit": False}  # engines that are asked in words
 INSTRUCTION = (
     "Translate this e-commerce search query from {source} to {target}. Keep brand names, model codes, numbers and "
@@ -208,7 +210,8 @@ class Seq2SeqTranslator(ModelTranslator):
 
 
 class InstructTranslator(ModelTranslator):
-    """A causal language model that is asked in words (Gemma-3, Qwen-2.5 and their like).
+    """A causal language model that is asked in words (Gemma-3, Qwen-2.5 and their like), or, where its tokenizer has no
+    chat template, shown examples.
 
     `four_bit`: True, False, or "auto" (on CUDA where bitsandbytes is installed).
     """
@@ -235,26 +238,36 @@ class InstructTranslator(ModelTranslator):
         import torch
 
         tokenizer, model = self._load()
-        names = {"source": language_name(source), "target": language_name(target)}
-        prompts = [self._as_chat(tokenizer, INSTRUCTION.format(text=text, **names)) for text in texts]
-        batch = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=not tokenizer.chat_template)
+        chats = bool(tokenizer.chat_template)
+        ask = self._as_chat if chats else self._as_line
+        batch = tokenizer(
+            [ask(tokenizer, text, source, target) for text in texts],
+            return_tensors="pt",
+            padding=True,
+            add_special_tokens=not chats,
+        )
         with torch.inference_mode():
             made = model.generate(
                 **{name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")},
                 do_sample=False,
                 max_new_tokens=LONGEST_NEW,
                 pad_token_id=tokenizer.pad_token_id,
+                **({} if chats else {"eos_token_id": _ends_of_a_line(tokenizer)}),
             )
         answers = tokenizer.batch_decode(made[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
         return [answer.strip().partition("\n")[0].strip().strip('"') for answer in answers]
 
     @staticmethod
-    def _as_chat(tokenizer: Any, prompt: str) -> str:
-        if not tokenizer.chat_template:
-            return prompt
-        return tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
-        )
+    def _as_chat(tokenizer: Any, text: str, source: str, target: str) -> str:
+        asked = INSTRUCTION.format(text=text, source=language_name(source), target=language_name(target))
+        turns = [{"role": "user", "content": asked}]
+        return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+
+    @staticmethod
+    def _as_line(_: Any, text: str, source: str, target: str) -> str:
+        """For a base model, which follows no instruction and goes on with a list."""
+        examples = "".join(f"{one} = {other}\n" for one, other in _examples(source, target))
+        return f"{language_name(source)} to {language_name(target)}:\n{examples}{text} ="
 
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
@@ -262,6 +275,20 @@ class InstructTranslator(ModelTranslator):
             tokenizer.padding_side = "left"  # the answer follows the prompt without a gap
             self._loaded = (tokenizer, model)
         return self._loaded
+
+
+def _examples(source: str, target: str) -> list[tuple[str, str]]:
+    """Names of products in both languages, out of the built-in lexicon; none where it lacks a language."""
+    lexicon = load_lexicon().concepts
+    if not {source, target} <= {*lexicon.columns}:
+        return []
+    return [(names(row[source])[0], names(row[target])[0]) for _, row in lexicon.iloc[::EVERY].iterrows()][:EXAMPLES]
+
+
+def _ends_of_a_line(tokenizer: Any) -> list[int]:
+    """The end of a text and every token with a line break, in letters or as byte-level tokenizers write it."""
+    breaks = [number for token, number in tokenizer.get_vocab().items() if "\n" in token or "Ċ" in token]
+    return [tokenizer.eos_token_id, *breaks]
 
 
 def load_instruct(name: str, four_bit: bool | str) -> tuple[Any, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from competition_utils.data.files import find_lexicon
 from competition_utils.data.lexicon import load_lexicon
+from competition_utils.settings.own_code import is_own, own_code
 from competition_utils.translation.cache import TranslationCache
 from competition_utils.translation.interface import Translator
 from competition_utils.translation.lexicon import COLUMNS, LexiconTranslator
@@ -20,7 +21,8 @@ def open_translator(choice: str, data_dir: Path | str, cache_dir: Path | str | N
 
     "auto": the data folder's `lexicon.tsv[.gz]`, none where there is none; "built_in": the words of the built-in
     sample; "none"; "FAMILY:MODEL" with one of `neural.FAMILIES`, or "instruct:MODEL", "instruct_4bit:MODEL" and
-    "instruct_16bit:MODEL" for language models, whose translations are kept in `cache_dir`; else the path of a lexicon.
+    "instruct_16bit:MODEL" for language models, whose translations are kept in `cache_dir`; "python:MODULE:CLASS", a
+    `Translator` of your own that is made without arguments; else the path of a lexicon.
     """
     if choice == NONE:
         return None
@@ -29,6 +31,8 @@ def open_translator(choice: str, data_dir: Path | str, cache_dir: Path | str | N
         return None if path is None else LexiconTranslator.from_file(path)
     if choice == BUILT_IN:
         return LexiconTranslator(load_lexicon().pairs()[COLUMNS], model=BUILT_IN)
+    if is_own(choice):
+        return own_code(choice, Translator)()
     family, colon, model = choice.partition(":")
     if not colon or family not in (*FAMILIES, *FOUR_BIT):
         return LexiconTranslator.from_file(choice)

@@ -20,6 +20,7 @@ import pytest
 from browser.chromium import open_browser
 
 from competition_utils import paths
+from competition_utils.synthetic.competition import make_sample
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ARTEFACTS = REPOSITORY / "build" / "screenshots"
@@ -101,6 +102,12 @@ def errors(page) -> list[str]:
     return page.locator("[data-mime-type='application/vnd.jupyter.error']").all_text_contents()
 
 
+def choose_folder(page, folder: Path) -> None:
+    field = page.locator(".widget-text input").first
+    field.fill(str(folder))
+    field.press("Enter")
+
+
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_run_all_ends_without_an_error_and_shows_its_figures(browser, server, project, name):
     page = open_notebook(browser, server, name)
@@ -125,12 +132,35 @@ def test_a_field_that_is_changed_changes_the_cell_that_is_run_again(browser, ser
         shutil.copy(file, other)
     page = open_notebook(browser, server, NOTEBOOKS[0])
     run_all(page)
-    field = page.locator(".widget-text input").first
-    field.fill(str(other))
-    field.press("Enter")
+    choose_folder(page, other)
     checks = page.locator(".jp-CodeCell").filter(has_text="start.check(")
     assert "train_QI.txt" in checks.locator(".jp-OutputArea").inner_text()
     checks.locator(".cm-content").click()
     page.keyboard.press("Control+Enter")
     checks.get_by_text("not there").first.wait_for(timeout=MINUTES)
+    page.close()
+
+
+def test_start_the_run_ends_with_a_report_that_a_link_opens(browser, server, project):
+    tiny = project / "data" / "tiny"
+    make_sample(tiny, rows=200, dev_rows=100, test_rows=100)
+    page = open_notebook(browser, server, NOTEBOOKS[0])
+    run_all(page)
+    choose_folder(page, tiny)
+    page.locator(".widget-dropdown").filter(has_text="model").locator("select").select_option("linear")
+    name = page.locator(".widget-text").filter(has_text="name of the run").locator("input")
+    name.fill("clicked")
+    name.press("Enter")
+    page.get_by_role("button", name="Start the run").click()
+    link = page.get_by_role("link", name="Open the report of run clicked")
+    link.wait_for(timeout=10 * MINUTES)
+    page.screenshot(path=ARTEFACTS / "lab_run_ended.png")
+    assert page.locator(".widget-hprogress").get_by_text("5 of 5 stages").count() == 1
+    assert page.get_by_role("button", name="Start the run").is_enabled() and errors(page) == []
+    run = project / "papermill_runs" / "clicked"
+    assert (project / "submissions" / "clicked" / "submit.zip").is_file()
+    assert f"data_dir: {tiny.relative_to(project)}" in (run / "run.yaml").read_text(encoding="utf-8")
+    with page.expect_popup() as opened:
+        link.click()
+    opened.value.get_by_text("clicked").first.wait_for(timeout=MINUTES)
     page.close()

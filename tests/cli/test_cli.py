@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-import pkgutil
-
 import pytest
 
-from competition_utils.cli import commands
 from competition_utils.cli import main as cli
 from competition_utils.errors import UserError
 
-SUBCOMMANDS = [module.name.replace("_", "-") for module in pkgutil.iter_modules(commands.__path__)]
 
-
-@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+@pytest.mark.parametrize("subcommand", cli.subcommands())
 def test_every_subcommand_has_help(subcommand, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([subcommand, "--help"])

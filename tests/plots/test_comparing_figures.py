@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.decide.compare import compare_predictions
-from competition_utils.plots.comparing import differences
+from competition_utils.plots.comparing import differences, f1_by_rows
 
 
 def table(rows=400, seed=0):
@@ -38,3 +38,20 @@ def test_the_axis_names_the_run_that_the_rest_are_compared_with():
 def test_the_legend_names_a_part_of_the_rows_that_only_the_first_task_has():
     figure = differences({"QC": {"all": table(), "unseen languages": table(seed=1)}, "QI": {"all": table(seed=2)}})
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["all", "unseen languages"]
+
+
+def test_a_line_a_model_runs_through_its_f1_by_rising_rows_above_that_of_all_relevant():
+    points = pd.DataFrame(
+        [
+            {"task": task, "model": model, "rows": rows, "f1": f1, "low": f1 - 0.01, "high": f1 + 0.02}
+            for task in ("QC", "QI")
+            for model, f1s in {"linear": (0.81, 0.8), "encoder": (0.9, 0.85)}.items()
+            for rows, f1 in zip((6000, 2000), f1s, strict=True)
+        ]
+    ).assign(all_positive_f1=0.77)
+    left, _ = f1_by_rows(points).axes
+    assert left.get_title(loc="left") == "QC"
+    line = left.containers[1].lines[0]
+    assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([2000, 6000], [0.85, 0.9])
+    assert [text.get_text() for text in left.get_xticklabels()] == ["2,000", "6,000"]
+    assert left.get_lines()[-1].get_ydata() == [0.77, 0.77]

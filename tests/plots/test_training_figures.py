@@ -36,6 +36,11 @@ def test_a_fit_of_one_stage_is_one_line_without_shade():
     assert legend_of(axis) == ["QC, fold 0"]
 
 
+def test_all_panels_have_the_epochs_of_the_fit_also_that_of_a_single_evaluation():
+    once = ONE_STAGE.assign(valid_auc=[None, None, 0.8])
+    assert {axis.get_xlim() for axis in learning_curves(once).axes} == {(0, 1.03)}
+
+
 def test_epochs_run_on_from_the_first_stage_to_the_second():
     loss, auc = learning_curves(TWO_STAGES).axes
     assert [line.get_xdata().tolist() for line in lines_of(loss)] == [[0.25, 0.5], [1.5, 2.5]]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 import shutil
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -75,6 +78,27 @@ def test_a_cell_is_one_call_that_another_process_can_be_sent(executed):
     (cell, *_) = plan("mine", {"configs": ["small"], "models": ["linear"]})
     result = pickle.loads(pickle.dumps(execute_cell(pickle.loads(pickle.dumps(cell)))))
     assert (result.name, result.failure) == ("mine-linear", None)
+
+
+def test_cells_in_processes_of_their_own_compute_a_common_stage_once(executed, project, monkeypatch):
+    log = project / "executed.log"
+
+    def execute(name, run, *more):
+        time.sleep(0.1)  # long enough that both want it
+        with log.open("a") as stream:
+            stream.write(f"{name}\n")
+        execute_here(name, run, *more)
+
+    monkeypatch.setattr(runner, "execute", execute)
+    cells = plan("mine", {"configs": ["small"], "models": ["linear", "encoder", "decoder"]})
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=execute_cell, args=[cell]) for cell in cells]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert sorted(log.read_text().split()) == sorted(paths.STAGES)
+    assert len({str(contents(paths.run_folder(cell.name) / "submission")) for cell in cells}) == 1
 
 
 def test_a_sweep_that_is_there_is_not_touched_without_resume(executed, capsys):
@@ -162,6 +186,9 @@ def test_the_steps_of_original_are_counted_on_the_rows_outside_the_first_fold_th
     run = Cell("x", "small", {"task": "QC", "fit_folds": [1], "encoder.total_batch_size": 4}).run({"model": "encoder"})
     write_parquet(run.folder / "eda" / "QC_train.parquet", pd.DataFrame({"fold": [0] * 9 + [1] * 30}))
     assert steps_of_original(run) == 6  # 3 batches of at most 4 rows, for 2 rounds
+    both = run.config.settings.model_copy(update={"task": "all"})
+    write_parquet(run.folder / "eda" / "QI_train.parquet", pd.DataFrame({"fold": [0] * 8}))
+    assert steps_of_original(replace(run, config=replace(run.config, settings=both))) == 10
 
 
 def test_a_linear_fit_has_no_steps_to_make_equal(executed):

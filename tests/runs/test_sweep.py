@@ -83,7 +83,7 @@ def test_all_faults_of_a_matrix_are_reported_at_once(data):
         ({"models": ["linear", "linear"]}, "expected each once, found 'linear' twice"),
         ({"settings": {"model": "linear"}}, r"settings\.model: expected it as models: \[linear\]"),
         ({"overrides": ["seed=1"]}, "-p seed: expected it as seeds"),
-        ({"equal_steps": True}, r"equal_steps: expected tasks: \[QC, QI\]"),
+        ({"equal_steps": True, "configs": ["encoder_cpu"]}, r"equal_steps: expected tasks: \[QC, QI\]"),
         ({"configs": []}, "configs"),
         ({"configs": ["sampel"]}, "did you mean sample"),
     ],
@@ -93,9 +93,16 @@ def test_a_matrix_that_makes_no_sense_is_refused(data, lists, fault):
         plan(data, **lists)
 
 
-def test_the_matrix_of_the_paper_has_seven_strategies_two_models_and_two_tasks():
-    name, values = matrix.read_matrix(["paper"])
-    assert len(matrix.plan(name, values)) == 28
+def test_equal_steps_are_those_of_one_task_or_of_one_model_for_both_or_none(data):
+    assert plan(data, equal_steps=True)[0].run().config.settings.encoder.training == "joint"
+    assert len(plan(data, configs=["encoder_cpu"], tasks=["QC", "QI"], equal_steps=True)) == 2
+    assert plan(data, configs=["encoder_cpu"], models=["linear"], equal_steps=True)[0].equal_steps
+
+
+def test_the_matrix_of_the_paper_has_seven_strategies_and_two_models_on_both_tasks():
+    cells = matrix.plan(*matrix.read_matrix(["paper"]))
+    assert len(cells) == 14
+    assert {cell.run().config.settings.task for cell in cells} == {"all"}
 
 
 def test_a_matrix_among_configs_is_refused():

@@ -147,6 +147,13 @@ def test_a_causal_model_is_asked_in_words(causal_folder, monkeypatch):
     assert all("\n" not in text for text in texts)
 
 
+def test_a_model_without_a_chat_template_is_shown_examples_and_ends_at_the_line():
+    asked = InstructTranslator._as_line(None, "rotes Kleid", "de", "en")
+    assert asked.startswith("German to English:\nabendkleid = evening dress\n")
+    assert asked.endswith("\nrotes Kleid =") and asked.count(" = ") == model_translate.EXAMPLES
+    assert InstructTranslator._as_line(None, "дом", "ru", "en") == "Russian to English:\nдом ="
+
+
 @pytest.mark.parametrize(
     ("choice", "four_bit"), [("instruct:m", "auto"), ("instruct_4bit:m", True), ("instruct_16bit:m", False)]
 )

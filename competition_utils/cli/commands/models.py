@@ -60,8 +60,8 @@ def _needs(configs: Path) -> list[tuple[str, ...]]:
     for path in sorted(configs.glob("*.yaml")):
         settings = RunSettings.model_validate(read_mapping(path))
         named = {"embedding_model": settings.embedding_model}
-        if settings.model != "linear":
-            section = getattr(settings, settings.model)
+        section = settings.of_model
+        if hasattr(section, "model_name_or_path"):
             named[f"{settings.model}.model_name_or_path"] = section.model_name_or_path
         rows += [(path.stem, setting, name, _where(name)) for setting, name in named.items()]
     return rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from competition_utils.cli.arguments import add_parameters, from_here
+from competition_utils.cli.arguments import add_engine, add_parameters, add_share, from_here, ray_settings
 
 HELP = "run every cell of a matrix of configs, strategies, models, tasks and seeds, then compare the runs"
 EXAMPLES = """\
@@ -13,6 +13,8 @@ EXAMPLES = """\
   python -m competition_utils sweep paper --resume
   python -m competition_utils sweep sample --strategy original translated translated_minority
   python -m competition_utils sweep encoder_cpu --data-dir DIR --strategy original translated --model linear encoder
+  python -m competition_utils sweep paper --engine ray --ray num_cpus=4 --ray num_gpus=1
+  python -m competition_utils sweep paper --resume --share 3/28
 
 A matrix is a YAML file as configs/matrix/paper.yaml: lists of configs, strategies, models, tasks and seeds, each with
 each, and settings for all cells. Runs are named after the matrix (or the config) and what the matrix lists.
@@ -37,18 +39,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="DIR", help="folder with the official files, instead of the configs'")
     parser.add_argument("--resume", action="store_true", help="keep finished cells, retry failed ones, go on")
     add_parameters(parser, "as for run, in every cell")
+    add_share(parser, "cell")
+    add_engine(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from competition_utils.runs.sweep import cells, matrix
 
+    settings = ray_settings(args)
     name, values = matrix.read_matrix(args.configs)
     values |= {key: given for key, given in (("strategies", args.strategy), ("models", args.model)) if given}
     planned = matrix.plan(name, values, args.parameters, args.data_dir and from_here(args.data_dir))
+    if args.share:
+        planned = planned[args.share[0] :: args.share[1]]
     if not args.resume:
         cells.refuse_unless_new(planned)
-    results = cells.execute_cells(planned, print)
-    _show(planned, results)
+    if args.engine == "ray":
+        from competition_utils.runs.cluster.sweep import execute_cells_on_ray
+
+        results = execute_cells_on_ray(planned, print, settings)
+    else:
+        results = cells.execute_cells(planned, print)
+    if not args.share:  # else other cells are still to come
+        _show(planned, results)
     failed = [result.name for result in results if result.failure]
     if failed:
         print(f"{len(failed)} of {len(results)} cells FAILED: {', '.join(failed)}. --resume retries.", file=sys.stderr)

@@ -27,7 +27,7 @@ LABEL_ROWS = "label_rows.safetensors"
 UNSLOTH_LORA = ("r", "lora_alpha", "lora_dropout", "bias", "use_rslora", "init_lora_weights")  # and target_modules
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", LABEL_ROWS)
 PARAMETER_LIMIT = 15e9  # the competition's rule
-UNSLOTH_MAX_LENGTH = 2048  # rows are cut by prompts.py; below 512 Unsloth gives its checkpointing up
+UNSLOTH_MAX_LENGTH = 2048  # rows are cut by prompts/writer.py; below 512 Unsloth gives its checkpointing up
 
 
 @dataclass
@@ -116,7 +116,7 @@ def count_parameters(name: str) -> int:
 
 
 def size_warning(name: str) -> str | None:
-    """A sentence where the model is over the competition's 15 billion parameters; warns about it, too."""
+    """A sentence, which is a warning too, where the model is over the competition's 15 billion parameters."""
     count = count_parameters(name)
     if count <= PARAMETER_LIMIT:
         return None
@@ -336,15 +336,3 @@ def load_adapter(model: Any, folder: Path) -> None:
         raise UserError(f"adapter: expected rank {expected}, found {found} in {folder}. Set `lora_r: {found}`.")
     set_peft_model_state_dict(model, load_peft_weights(str(folder), device="cpu"))
     load_label_rows(model, folder)
-
-
-def merge_adapter(name: str, adapter: Path, folder: Path, *, dtype: str) -> None:
-    """Write base model plus adapter as one plain model in `dtype`.
-
-    The base is read again unquantised: merging into 4-bit weights would keep their rounding.
-    """
-    from peft import PeftModel
-
-    whole = DeviceChoice("cpu", dtype, "sdpa", False, "transformers", ())
-    model = PeftModel.from_pretrained(load_base(name, whole), str(adapter)).merge_and_unload()
-    model.save_pretrained(folder)

@@ -28,6 +28,7 @@ from competition_utils.models.decoder.device import DeviceChoice, look_at_machin
 from competition_utils.models.decoder.fit import fit_stages, plan_stages
 from competition_utils.models.decoder.load import Decoder
 from competition_utils.models.decoder.loss import pair_loss
+from competition_utils.models.decoder.merge import merge_adapter
 from competition_utils.models.decoder.model_card import best_evaluation, write_card
 from competition_utils.models.decoder.prompts import Prompt, PromptWriter
 from competition_utils.models.decoder.score import score_decoder, scoring_compute
@@ -62,10 +63,12 @@ class DecoderModel(RelevanceModel):
     @part
     def prompt(self) -> Prompt:
         """What the model is asked, see `Prompt`."""
-        words, translation = self.settings.label_words, Prompt.translation if self.settings.translation else None
-        prompt = Prompt(translation=translation, tags=list(self.settings.tags))
-        if words:
-            prompt.label_words = [tuple(words)]
+        prompt = Prompt.short() if self.settings.prompt == "short" else Prompt()
+        prompt.tags = list(self.settings.tags)
+        if not self.settings.translation:
+            prompt.translation = None
+        if self.settings.label_words:
+            prompt.label_words = [tuple(self.settings.label_words)]
         return prompt
 
     @part
@@ -270,13 +273,13 @@ class DecoderModel(RelevanceModel):
         return model
 
     def merge(self, folder: Path, *, dtype: str = "bfloat16") -> DecoderModel:
-        """Write the model with its adapter merged in, in `dtype`, as a folder that needs no base model; loads
-        it.
+        """Write the model with its adapter merged in, in `dtype`, as a folder that needs no base model; loads it.
 
         The folder's `merged/` is a plain transformers checkpoint.
         """
         folder = Path(folder)
-        decoder_load.merge_adapter(self._base_name(), self._fitted(ADAPTER), folder / MERGED, dtype=dtype)
+        parts = {"dtype": dtype, "quantization": self.quantization_config}
+        merge_adapter(self._base_name(), self._fitted(ADAPTER), folder / MERGED, **parts)
         decoder_load.load_tokenizer(str(self._fitted(TOKENIZER))).save_pretrained(folder / MERGED)
         shutil.copytree(self._fitted(TOKENIZER), folder / TOKENIZER, dirs_exist_ok=True)
         shutil.copy(self._fitted(ADAPTER) / decoder_load.LABEL_ROWS, folder / MERGED)

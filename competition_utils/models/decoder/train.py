@@ -257,7 +257,7 @@ def training_arguments(
         "use_cpu": choice.device == "cpu",
         "include_num_input_tokens_seen": "all" if choice.device == "cpu" else "no",  # for the callback `Threads`
         "gradient_checkpointing": False,  # switched by set_checkpointing
-        "max_length": None,  # prompts.py has cut them
+        "max_length": None,  # prompts/writer.py has cut them
         "padding_free": False,  # that is the collator's part
         "dataset_kwargs": {"skip_prepare_dataset": True},
         "remove_unused_columns": False,
@@ -346,5 +346,5 @@ def sizes_for(settings: DecoderSettings, fit: Fit, rows: int, arguments: SFTConf
         "gradient_accumulation_steps": settings.rows_per_process // fit.micro_batch,
         "eval_steps": every,
         "save_steps": every,
-        "logging_steps": max(1, min(steps // 100, 50)),
+        "logging_steps": max(1, min(steps // 30, 50)),  # the loss of a single step says little
     }

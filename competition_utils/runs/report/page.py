@@ -156,7 +156,8 @@ def _drawn_values(row: Mapping[str, Any]) -> list[float]:
 
 
 def _language_table(rows: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    columns = [name for name in COLUMNS if any(row.get(name) is not None for row in rows.values())]
+    own = [name for row in rows.values() for name in row.get("own_metrics", [])]
+    columns = [name for name in (*COLUMNS, *own) if any(row.get(name) is not None for row in rows.values())]
     table = pd.DataFrame({name: [row.get(name) for row in rows.values()] for name in columns}, index=list(rows))
     if any(row.get("f1_interval") for row in rows.values()):
         ends = [row.get("f1_interval") or [None, None] for row in rows.values()]

@@ -17,9 +17,10 @@ ONLY_SHOWS = ("cli/", "plots/", "runs/report/")
 
 
 def code_files() -> dict[str, str]:
-    """sha256 of every file of the package, by its posix path in the package; bytecode is left out."""
+    """sha256 of every file of the package, by its posix path in the package; bytecode and hidden files are left out."""
     files = (path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(PACKAGE).as_posix(): _hash(path, *_state(path)) for path in sorted(files)}
+    visible = (path for path in sorted(files) if not path.name.startswith("."))  # an editor's, a file manager's
+    return {path.relative_to(PACKAGE).as_posix(): _hash(path, *_state(path)) for path in visible}
 
 
 def loaded_code(files: Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from competition_utils.runs.runner import Run, execute_run
 from competition_utils.runs.sharing.store import Store
 from competition_utils.settings.schema import RunSettings, TrainingSettings
 from competition_utils.storage import read_parquet, write_text
+from competition_utils.tasks import select_tasks
 
 UNEXPECTED = "unexpected_error.txt"
 
@@ -97,18 +98,29 @@ def _failure(cell: Cell) -> str | None:
 def _execute(cell: Cell) -> Any:
     run, store = cell.run(), Store()
     kind = run.config.settings.model
-    if not cell.equal_steps or not isinstance(getattr(run.config.settings, kind), TrainingSettings):
+    if not cell.equal_steps or not has_steps(run.config.settings):
         return execute_run(run, resume=True, store=store)
     execute_run(run, resume=True, last="eda", store=store)
     steps = steps_of_original(run)
     return execute_run(cell.run({f"{kind}.max_steps": steps}), resume=True, store=store)
 
 
+def has_steps(settings: RunSettings) -> bool:
+    return isinstance(settings.of_model, TrainingSettings)
+
+
+def one_fit(settings: RunSettings) -> bool:
+    """Whether a fold has one fit, so that one number of steps is meant: of one task, or of both by one model."""
+    return settings.task != "all" or getattr(settings.of_model, "training", "single") == "joint"
+
+
 def steps_of_original(run: Run) -> int:
     """Optimizer steps of the first fit on the rows that stage `eda` left, which strategy `original` fits on."""
     settings: RunSettings = run.config.settings
-    train = read_parquet(run.folder / "eda" / f"{settings.task}_train.parquet", need=["fold"])
-    return getattr(settings, settings.model).steps(int((train["fold"] != settings.fit_folds[0]).sum()))
+    files = [run.folder / "eda" / f"{task.name}_train.parquet" for task in select_tasks(settings.task)]
+    trains = [read_parquet(file, need=["fold"]) for file in files if file.is_file()]
+    rows = sum(int((train["fold"] != settings.fit_folds[0]).sum()) for train in trains)
+    return settings.of_model.steps(rows)
 
 
 def _note_unexpected(cell: Cell, error: Exception) -> str:

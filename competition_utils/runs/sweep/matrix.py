@@ -11,9 +11,10 @@ from competition_utils.augment.strategies import load_strategy, strategy_file
 from competition_utils.errors import UserError, WrongSettings
 from competition_utils.paths import shown
 from competition_utils.runs.config import config_folder, find_config, load_config
-from competition_utils.runs.sweep.cells import Cell
+from competition_utils.runs.sweep.cells import Cell, has_steps, one_fit
 from competition_utils.settings.faults import checked
 from competition_utils.settings.matrix import LISTS, MatrixSettings, dotted
+from competition_utils.settings.own_code import is_own
 from competition_utils.settings.reading import parse_overrides, read_mapping
 
 YAML = (".yaml", ".yml")
@@ -47,12 +48,12 @@ def plan(
     usable = _usable(values)
     cells = list(_cells(name, usable, more))
     faults += [fault for cell in cells for fault in _faults(cell)]
-    matrix = checked(MatrixSettings, values, source, more=list(dict.fromkeys(faults)))
+    checked(MatrixSettings, values, source, more=list(dict.fromkeys(faults)))
     names = [cell.name for cell in cells]
     twice = next((cell for cell in names if names.count(cell) > 1), None)
     if twice is not None:
         raise UserError(f"{source}: two cells are named {twice}. Give each config, strategy and model once.")
-    planned = [_from_anywhere(cell).but(equal_steps=matrix.equal_steps) for cell in cells]
+    planned = [_from_anywhere(cell) for cell in cells]
     for cell in planned:
         cell.run()  # its data folder is there, its name can be a folder's
     return planned
@@ -63,7 +64,8 @@ def _usable(values: Mapping[str, Any]) -> dict[str, Any]:
     lists = {key: values.get(key) for key in ("configs", *LISTS)}
     usable = {key: value if isinstance(value, list) else [] for key, value in lists.items()}
     settings = values.get("settings")
-    return {**usable, "settings": settings if isinstance(settings, dict) else {}}
+    equal_steps = values.get("equal_steps") is True
+    return {**usable, "settings": settings if isinstance(settings, dict) else {}, "equal_steps": equal_steps}
 
 
 def _cells(name: str | None, matrix: Mapping[str, Any], more: Mapping[str, Any]) -> Iterable[Cell]:
@@ -72,7 +74,7 @@ def _cells(name: str | None, matrix: Mapping[str, Any], more: Mapping[str, Any])
         given = {setting: value for setting, value in zip(LISTS.values(), chosen, strict=True) if value is not None}
         first = [] if name and len(matrix["configs"]) == 1 else [Path(str(config)).stem]
         parts = [name, *first, *(f"seed{value}" if key == "seed" else _plain(value) for key, value in given.items())]
-        yield Cell("-".join(filter(None, parts)), str(config), {**common, **given})
+        yield Cell("-".join(filter(None, parts)), str(config), {**common, **given}, matrix["equal_steps"])
 
 
 def _from_anywhere(cell: Cell) -> Cell:
@@ -84,14 +86,18 @@ def _from_anywhere(cell: Cell) -> Cell:
 
 
 def _plain(value: Any) -> str:
-    """A strategy's file without folder and ending."""
+    """A strategy's file without folder and ending, a class of the user's own without its module."""
+    if is_own(value):
+        return value.rpartition(":")[2]
     return Path(value).stem if str(value).endswith(YAML) else str(value)
 
 
 def _faults(cell: Cell) -> list[str]:
     found = []
     try:
-        load_config(cell.config, settings=cell.settings)
+        settings = load_config(cell.config, settings=cell.settings).settings
+        if cell.equal_steps and has_steps(settings) and not one_fit(settings):
+            found.append(f"equal_steps: expected tasks: [QC, QI], or one {settings.model} for both (training: joint)")
     except WrongSettings as error:
         found += [f"{cell.config}: {fault}" for fault in error.faults]
     except UserError as error:

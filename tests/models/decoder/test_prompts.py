@@ -8,6 +8,7 @@ from random_models import make_tokenizer
 from tiny_decoders import THINGS
 
 from competition_utils.errors import UserError
+from competition_utils.models.decoder.model import DecoderModel
 from competition_utils.models.decoder.prompts import (
     INSTRUCTIONS,
     Prompt,
@@ -98,6 +99,29 @@ def test_a_tokenizer_without_a_template_gets_plain_text():
     tokenizer = make_tokenizer("gemma3", THINGS)
     tokenizer.chat_template = None
     assert render_frame(tokenizer, "Judge.") == ("<bos>Judge.\n\n", "\nAnswer:\n")
+
+
+def test_a_short_prompt_is_the_pair_alone():
+    tokenizer = make_tokenizer("gemma3", THINGS)
+    tokenizer.chat_template = None
+    text = only_text(PromptWriter(tokenizer, Prompt.short(), max_length=128))
+    assert text == "<bos>zapatos\nshoes\nfashion > shoes\nRelevant:"
+
+
+def test_a_short_prompt_keeps_a_chat_template_and_ends_where_one_token_answers(tokenizer):
+    writer = PromptWriter(tokenizer, Prompt.short(), max_length=128)
+    text, ids = only_text(writer), writer.write(pair()).ids[0]
+    assert "zapatos\nshoes\nfashion > shoes" in text
+    for word, token in zip(
+        (writer.label_words.negative, writer.label_words.positive), writer.label_words.ids, strict=True
+    ):
+        assert tokenizer(text + word, add_special_tokens=False)["input_ids"] == [*ids, token]
+
+
+def test_the_setting_chooses_the_prompt_and_leaves_the_translation_out_where_it_is_not_wanted():
+    short = DecoderModel({"prompt": "short", "translation": False, "label_words": ["bad", "good"]}).prompt
+    assert (short.query, short.translation, short.label_words) == ("{query}", None, [("bad", "good")])
+    assert DecoderModel({}).prompt == Prompt()
 
 
 def test_label_words_are_single_tokens_in_their_place(tokenizer):

@@ -371,9 +371,16 @@ def recorded_bars(monkeypatch):
     return bars
 
 
-@pytest.mark.parametrize(("family", "objective"), [("gemma3", "head"), ("qwen2", "label_token")])
-def test_a_killed_training_goes_on_to_the_same_losses_and_scores(models, tmp_path, monkeypatch, family, objective):
-    same = {"objective": objective, "num_train_epochs": 2, "lora_dropout": 0.1, "eval_steps": 3}
+KILLED = {
+    "gemma3, head": ("gemma3", {"objective": "head", "lora_dropout": 0.1}),
+    "qwen2": ("qwen2", {"lora_dropout": 0.1}),
+    "gemma3 in 4 bits with a short prompt": ("gemma3", {"load_in_4bit": True, "prompt": "short"}),
+}
+
+
+@pytest.mark.parametrize(("family", "others"), KILLED.values(), ids=KILLED)
+def test_a_killed_training_goes_on_to_the_same_losses_and_scores(models, tmp_path, monkeypatch, family, others):
+    same = {"num_train_epochs": 2, "eval_steps": 3, **others}
     unbroken, expected = fit(models[family], tmp_path / "unbroken", **same)
     with monkeypatch.context() as patched:
         kill_at(patched, step=14)  # in the second epoch, two steps after a checkpoint

@@ -1,15 +1,10 @@
-"""What a decoder is asked about a pair, and how that becomes tokens.
-
-The prompt is data: one instruction a task, then a line for each thing known of the pair. The tokenizer's own
-chat template frames it, and the answer is one label word that is a single token right after that frame.
-"""
+"""How a prompt becomes tokens, pair by pair, and what a pair that is too long loses."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from string import Formatter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,70 +13,12 @@ import pandas as pd
 from competition_utils.data.files import EXTRA_PREFIX
 from competition_utils.data.languages import language_name
 from competition_utils.errors import UserError
+from competition_utils.models.decoder.prompts.frame import find_label_words, render_frame
+from competition_utils.models.decoder.prompts.prompt import Prompt, fill, pieces
 from competition_utils.models.tokens import CUT, FRAME, QUERY, TARGET, TRANSLATION
 from competition_utils.progress import progress
 
-INSTRUCTIONS = {
-    "QC": "Does this product category fit the shopping query? Answer {yes} or {no}.",
-    "QI": "Does this product match the shopping query? Answer {yes} or {no}.",
-}
-LABEL_WORDS = (("no", "yes"), ("No", "Yes"), ("0", "1"), ("B", "A"))
-PLACE = "\u2063pair\u2063"  # stands for the pair while the frame is rendered; an invisible mark no template has
 ROWS_AT_ONCE = 10_000
-
-
-@dataclass
-class Prompt:
-    """What the model reads: an instruction a task, then a line for each thing known of the pair.
-
-    `{…}` stand for the answers, the language's name, and the texts of a pair. The line of the translation is left out
-    where a row has none, and where it is None; `tags` are columns that get a line `name: value` each (a field NAME of
-    the file is the column `extra_NAME`). `label_words`
-    are (negative, positive) candidates: the first that the tokenizer writes as one token each are taken.
-    """
-
-    instructions: dict[str, str] = field(default_factory=lambda: dict(INSTRUCTIONS))
-    query: str = "Query ({language}): {query}"
-    translation: str | None = "English: {translation}"
-    tags: list[str] = field(default_factory=list)
-    targets: dict[str, str] = field(default_factory=lambda: {"QC": "Category: {target}", "QI": "Product: {target}"})
-    label_words: list[tuple[str, str]] = field(default_factory=lambda: list(LABEL_WORDS))
-
-    def __str__(self) -> str:
-        return "\n".join(f"{name}: {value}" for name, value in asdict(self).items())
-
-
-def pieces(template: str, allowed: Sequence[str]) -> list[tuple[str, str | None]]:
-    """A line of a prompt as (text, name of the place behind it or None).
-
-    Raises UserError for a place that is not among `allowed`.
-    """
-    try:
-        found = [(text, name) for text, name, _, _ in Formatter().parse(template)]
-    except ValueError as error:
-        raise UserError(f"prompt: expected a line with places in braces, found {template!r} ({error}).") from None
-    unknown = [name for _, name in found if name is not None and name not in allowed]
-    if unknown:
-        places = ", ".join(f"{{{name}}}" for name in allowed)
-        raise UserError(f"prompt: expected only {places} in {template!r}, found {{{unknown[0]}}}.")
-    return found
-
-
-def fill(template: str, **columns: pd.Series) -> pd.Series:
-    """The line for each row; a column has the name of its place."""
-    text: Any = ""
-    for before, name in pieces(template, list(columns)):
-        text = text + before + (columns[name] if name else "")
-    return text if isinstance(text, pd.Series) else pd.Series(text, index=next(iter(columns.values())).index)
-
-
-@dataclass(frozen=True)
-class LabelWords:
-    """The two answers and their token ids, `ids[0]` for label 0 and `ids[1]` for label 1."""
-
-    negative: str
-    positive: str
-    ids: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -126,53 +63,6 @@ def spell_out_levels(paths: pd.Series) -> pd.Series:
     return paths.str.replace(r",(?=\S)", " > ", regex=True)
 
 
-def _encode(tokenizer: Any, text: str) -> list[int]:
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
-
-
-def find_label_words(tokenizer: Any, frame_end: str, candidates: Sequence[tuple[str, str]] = LABEL_WORDS) -> LabelWords:
-    """The first (negative, positive) pair whose words are one token each right after `frame_end`.
-
-    Raises UserError where none is.
-    """
-    context = _encode(tokenizer, frame_end)
-    for words in candidates:
-        encoded = [_encode(tokenizer, frame_end + word) for word in words]
-        single = all(ids[:-1] == context and ids[-1] != tokenizer.unk_token_id for ids in encoded)
-        if single and encoded[0] != encoded[1]:
-            return LabelWords(*words, ids=(encoded[0][-1], encoded[1][-1]))
-    tried = ", ".join("/".join(words) for words in candidates)
-    raise UserError(
-        "label words: expected a pair of words that this tokenizer writes as one token each, found none in "
-        f"{tried}. Set `label_words` to two such words, the negative one first."
-    )
-
-
-def render_frame(tokenizer: Any, instruction: str) -> tuple[str, str]:
-    """The text before and after a pair: chat template, instruction and the opening of the model's turn.
-
-    The instruction goes into a system turn (which also keeps a template's own long default out); where the
-    template refuses one, into the user's turn. A tokenizer without a template gets plain text.
-    """
-    if not tokenizer.chat_template:
-        return f"{tokenizer.bos_token or ''}{instruction}\n\n", "\nAnswer:\n"
-    with_system = [{"role": "system", "content": instruction}, {"role": "user", "content": PLACE}]
-    one_turn = [{"role": "user", "content": f"{instruction}\n\n{PLACE}"}]
-    try:
-        text = _render(tokenizer, with_system)
-    except Exception:  # templates refuse in their own ways (jinja's raise_exception, a missing role)
-        text = ""
-    if instruction not in text or PLACE not in text:
-        text = _render(tokenizer, one_turn)
-    before, after = text.split(PLACE)
-    return before, after
-
-
-def _render(tokenizer: Any, messages: list[dict[str, str]]) -> str:
-    # Qwen 3 would think first; templates without the switch ignore it.
-    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, enable_thinking=False)
-
-
 class PromptWriter:
     """Writes pairs as token ids for one tokenizer, as a `Prompt` says.
 
@@ -181,10 +71,10 @@ class PromptWriter:
 
     def __init__(self, tokenizer: Any, prompt: Prompt, *, max_length: int):
         self.tokenizer, self.prompt, self.max_length = tokenizer, prompt, max_length
-        _, frame_end = render_frame(tokenizer, next(iter(prompt.instructions.values())))
+        _, frame_end = render_frame(tokenizer, next(iter(prompt.instructions.values())), prompt.answer)
         self.label_words = find_label_words(tokenizer, frame_end, prompt.label_words)
         instructions = {task: self._with_answers(text) for task, text in prompt.instructions.items()}
-        self.frames = {task: render_frame(tokenizer, text) for task, text in instructions.items()}
+        self.frames = {task: render_frame(tokenizer, text, prompt.answer) for task, text in instructions.items()}
         special = sorted(set(tokenizer.all_special_tokens) | set(tokenizer.get_added_vocab()), key=len, reverse=True)
         self._unwanted = "|".join([*map(re.escape, special), r"\s+"])
 

@@ -16,19 +16,15 @@ import pyarrow as pa
 
 from competition_utils import distributed
 from competition_utils.data.check import fields_of, task_of
-from competition_utils.data.clean import clean_table
 from competition_utils.data.files import read_table
 from competition_utils.errors import UserError
 from competition_utils.models.base import load_model
 from competition_utils.models.scoring.cache import ScoreCache, model_hash, score_cached
-from competition_utils.paths import project_root
+from competition_utils.paths import work_root
+from competition_utils.runs.scoring.pairs import CHUNK_ROWS, PLAIN_FIELDS, clean_pairs, plain_rows, translated
 from competition_utils.storage import atomic_write, write_parquet
 from competition_utils.tasks import QI, TASKS, Task
-from competition_utils.translation.interface import translate_table
 from competition_utils.translation.open import open_translator
-
-PLAIN_FIELDS = {"query", "target"}
-CHUNK_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -62,14 +58,11 @@ def score_file(
     if output.is_dir():
         raise UserError(f"output: expected the name of a file, found the folder {output}.")
     start = time.monotonic()
-    pairs, _ = clean_table(*_read_pairs(source, TASKS[task] if task else None))
-    pairs = pairs.drop(columns=["origin_query", "origin_target"])
+    pairs = clean_pairs(*_read_pairs(source, TASKS[task] if task else None))
     translator = open_translator(str(lexicon or "auto"), source.parent)
     fitted = load_model(model, overrides)  # after the files were read: a large model takes minutes
-    pairs["query_en"] = "" if translator is None else translate_table(pairs, translator)
-    scores = score_cached(
-        fitted, pairs, ScoreCache(project_root() / ".cache" / "scores" / model_hash(model, overrides))
-    )
+    pairs = translated(pairs, translator)
+    scores = score_cached(fitted, pairs, ScoreCache(work_root() / ".cache" / "scores" / model_hash(model, overrides)))
     first_process = distributed.is_first()
     if first_process:
         WRITERS[output.suffix](output, pairs[["id", "task", "language"]].assign(score=scores))
@@ -95,7 +88,7 @@ def _read_pairs(source: Path, task: Task | None) -> tuple[pd.DataFrame, Task]:
 def _read_plain(source: Path, task: Task) -> tuple[pd.DataFrame, Task]:
     """Columns `query, target` (and `id, language` where given) as a table; texts stay as they are."""
     try:
-        table = pd.concat([_plain_chunk(given) for given in _chunks(source)], ignore_index=True)
+        table = pd.concat([plain_rows(given) for given in _chunks(source)], ignore_index=True)
     except (ValueError, EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException) as error:
         raise UserError(f"input {source}: expected rows with query and target, found: {error}. Correct it.") from None
     if table.empty:
@@ -103,7 +96,6 @@ def _read_plain(source: Path, task: Task) -> tuple[pd.DataFrame, Task]:
     return table.assign(
         id=table["id"] if table["id"].notna().any() else np.arange(1, len(table) + 1),
         task=task.name,
-        language=table["language"].fillna("und"),
     ), task
 
 
@@ -115,18 +107,6 @@ def _chunks(source: Path) -> Iterator[pd.DataFrame]:
         yield from pd.read_csv(source, dtype="str", keep_default_na=False, chunksize=CHUNK_ROWS)
     else:
         yield from pd.read_json(source, lines=True, dtype=False, convert_dates=False, chunksize=CHUNK_ROWS)
-
-
-def _plain_chunk(given: pd.DataFrame) -> pd.DataFrame:
-    given = given.reindex(columns=["id", "language", "query", "target"])
-    return pd.DataFrame(
-        {
-            "id": given["id"],
-            "language": given["language"].astype("str"),
-            "origin_query": given["query"].fillna("").astype("str"),
-            "origin_target": given["target"].astype("str").where(given["target"].notna()),
-        }
-    )
 
 
 def _write_csv(path: Path, scores: pd.DataFrame) -> None:

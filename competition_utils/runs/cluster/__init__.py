@@ -1,0 +1,1 @@
+"""Several machines through Ray: shards scored by actors, cells of a sweep run as tasks."""
