@@ -144,7 +144,7 @@ def pairs_in_scripts(tables: Tables, count: int = 5) -> pd.DataFrame:
 
 def _caption(row: Mapping[str, Any]) -> str:
     label = row.get("label")
-    known = "" if pd.isna(label) else f", label {label}"
+    known = "" if pd.isna(label) else f", label {int(label)}"
     return f"{row['task']}, {row['split']}, {language_name(row['language'])}{known}"
 
 
