@@ -54,14 +54,18 @@ def mean_of_tasks(tasks: dict[str, TaskComparison]) -> pd.DataFrame:
 def save_comparison(tasks: dict[str, TaskComparison]) -> Path:
     """Draw the differences to `papermill_runs/comparison.png` and `.svg`, over the last comparison's; gives the
     path of the first."""
+    from matplotlib import rc_context
+
     from competition_utils.plots.comparing import differences
 
     path = work_root() / "papermill_runs" / "comparison.png"
     tables = {task: {part: each.table for part, each in one.parts.items()} for task, one in tasks.items()}
     figure = differences(tables)
-    for suffix in (".png", ".svg"):
-        with atomic_write(path.with_suffix(suffix)) as beside:
-            figure.savefig(beside, format=suffix[1:])
+    with atomic_write(path) as beside:
+        figure.savefig(beside, format="png")
+    # Else each drawing has the date and names of its own, and a resumed sweep ends with other bytes.
+    with atomic_write(path.with_suffix(".svg")) as beside, rc_context({"svg.hashsalt": path.stem}):
+        figure.savefig(beside, format="svg", metadata={"Date": None})
     return path
 
 

@@ -72,6 +72,14 @@ def test_compare_tells_all_seen_and_unseen_languages_of_dev(project, capsys):
     assert (project / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_same_comparison_leaves_the_same_bytes(project):
+    drawn = []
+    for _ in range(2):
+        assert run(compare, "bad", "good") == 0
+        drawn.append([(project / name).read_bytes() for name in ("comparison.svg", "comparison.png")])
+    assert drawn[0] == drawn[1]
+
+
 def test_compare_falls_back_on_valid_rows_where_dev_has_no_labels(project, capsys, tmp_path):
     for name in ("good", "bad"):
         read = artefact_reader(project / name)

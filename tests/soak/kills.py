@@ -89,7 +89,8 @@ def main() -> None:
         kills = kill(args.names[0], args.results, args.moments, args.seed)
     else:
         with ThreadPoolExecutor(args.jobs) as pool:
-            kills = [each for of in pool.map(lambda name: kill_in_a_process(name, args), args.names) for each in of]
+            made = [pool.submit(kill_in_a_process, name, args) for name in args.names]  # one that fails stops no other
+        kills = [each for one in made for each in one.result()]
         print(pd.DataFrame(map(asdict, kills)).drop(columns="seen").round(1).to_string())
     sys.exit(any(each.faults for each in kills))
 

@@ -57,6 +57,13 @@ class Result:
         if said not in self.seen:
             self.seen.append(said)
 
+    def note_differences(self, expected: dict[str, bytes], found: dict[str, bytes]) -> None:
+        """Count a result that is not as that of unbroken work, and name its files."""
+        differ = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        if differ:
+            self.lost += 1
+            self.seen.append(f"not as expected: {', '.join(differ)}")
+
     @property
     def faults(self) -> int:
         return self.lost + self.leftovers + self.orphans + self.amiss
@@ -132,7 +139,7 @@ def try_part(result: Result, inputs: Path, folder: Path, moments: int, seed: int
         status = fork.wait()
         result.note(number, status)
         again = Fork(work, inputs, place).wait()
-        result.lost += again != 0 or contents(place / "out") != expected
+        result.note_differences(expected, contents(place / "out") if again == 0 else {})
         result.leftovers += len(list(place.rglob("*.part"))) if status != -signal.SIGKILL else 0
         shutil.rmtree(place, ignore_errors=True)
         result.seconds += time.monotonic() - began
@@ -159,12 +166,13 @@ class Trial:
         status, errors = self.forks.wait()
         assert status == 0, f"{self.arguments} ended with status {status}: {errors}"
 
-    def contents(self) -> dict[str, dict[str, bytes]]:
+    def contents(self) -> dict[str, bytes]:
         """Runs and submissions without what holds times, notebooks among them; the shared store is compared by what
         the runs took from it."""
         runs = contents(self.forks.project / "papermill_runs")
         kept = {name: data for name, data in runs.items() if not name.endswith(HOLD_TIMES) and name[:6] != "store/"}
-        return {"runs": kept, "submissions": contents(self.forks.project / "submissions")}
+        submissions = contents(self.forks.project / "submissions")
+        return kept | {f"submissions/{name}": data for name, data in submissions.items()}
 
 
 def try_command(trial: Trial, result: Result, moments: int, seed: int) -> Iterator[Result]:
@@ -183,7 +191,7 @@ def try_command(trial: Trial, result: Result, moments: int, seed: int) -> Iterat
         result.orphans += still_working(trial.forks)
         try:
             trial.finish()
-            result.lost += trial.contents() != expected
+            result.note_differences(expected, trial.contents())
         except AssertionError as error:
             result.lost += 1
             result.seen.append(str(error))
