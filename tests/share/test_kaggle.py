@@ -17,7 +17,7 @@ from competition_utils.errors import UserError
 from competition_utils.runs.parameters import read_notebook
 from competition_utils.share import kaggle, wheels
 
-# github.com/Kaggle/kaggle-api, docs/kernels_metadata.md: key → the values that it may have, lists as patterns.
+# By the documentation of Kaggle's command (github.com/Kaggle/kaggle-api): key → the values that it may have, lists as patterns.
 KERNEL_KEYS = {
     "id": r"[a-z0-9-]+/[a-z0-9-]+",
     "title": r".{5,50}",
@@ -32,7 +32,7 @@ KERNEL_KEYS = {
     "kernel_sources": r"[a-z0-9-]+/[a-z0-9-]+",
     "model_sources": r"[\w-]+/[\w-]+/[\w-]+/[\w-]+/\d+",
 }
-# Kaggle's command documents them on a page on the metadata of datasets
+# The same for a dataset.
 DATASET_KEYS = {"title": r".{6,50}", "subtitle": r".{20,80}", "description": r".+", "id": r"[a-z0-9-]+/[a-z0-9-]{3,50}"}
 NOTEBOOKS = sorted(path.name for path in paths.project_root().glob("notebooks/*.ipynb"))
 
