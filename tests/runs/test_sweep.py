@@ -58,7 +58,11 @@ def test_a_cell_carries_what_it_is_made_of_to_the_notebooks(data):
 
 def test_a_section_of_a_matrix_leaves_the_other_settings_of_the_config(data):
     (cell,) = plan(data, settings={"encoder": {"num_train_epochs": 1.0}})
-    assert cell.run().parameters("finetune")["encoder"] == {"num_train_epochs": 1.0, "warmup_ratio": 0.3}
+    assert cell.run().parameters("finetune")["encoder"] == {
+        "num_train_epochs": 1.0,
+        "warmup_ratio": 0.3,
+        "training": "joint",
+    }
 
 
 def test_a_config_alone_keeps_its_own_name_and_model(data):

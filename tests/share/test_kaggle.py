@@ -17,7 +17,7 @@ from competition_utils.errors import UserError
 from competition_utils.runs.parameters import read_notebook
 from competition_utils.share import kaggle, wheels
 
-# By the documentation of Kaggle's command (github.com/Kaggle/kaggle-api): key → the values that it may have, lists as patterns.
+# By the documentation of Kaggle's command (github.com/Kaggle/kaggle-api): key → its values, of lists as patterns.
 KERNEL_KEYS = {
     "id": r"[a-z0-9-]+/[a-z0-9-]+",
     "title": r".{5,50}",
