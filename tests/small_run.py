@@ -54,7 +54,7 @@ import numpy as np
 from competition_utils.models.base import load_model, new_model
 for task in ("QC", "QI"):
     train, folder = tables[f"{task}_train"], stage.path(f"{task}/fold0/model.json").parent
-    fitted = new_model(model, {"max_iter": 3})
+    fitted = new_model("linear", {"max_iter": 3})
     held = train["fold"] == 0
     report = fitted.fit(train[~held], train[held], work_dir=stage.work_folder(task), seed=seed)
     fitted.save(folder)

@@ -213,7 +213,7 @@ def test_finished_cells_are_compared_on_the_rows_in_common(real, capsys):
     status, root = real
     assert status == 0
     page = (root / "papermill_runs" / "comparison.html").read_text()
-    assert "QC, all: 150 rows of dev" in page and "mean of the tasks" in page
+    assert "QC, all: 100 rows of dev" in page and "mean of the tasks" in page
     assert "eda computed once, taken once from the store" in page
 
 
