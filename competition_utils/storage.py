@@ -20,7 +20,7 @@ import pyarrow as pa
 from competition_utils.errors import DamagedFile, DiskFull
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-_TODO = "Delete it and run what wrote it again."
+_WHAT_TO_DO = "Delete it and run what wrote it again."
 _PART = re.compile(r"\..+\.(\d+)\.part")
 
 
@@ -96,10 +96,10 @@ def read_json(path: Path | str, need: Sequence[str] = ()) -> Any:
     try:
         value = json.loads(Path(path).read_bytes())
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested too deep
-        raise DamagedFile(path, "a JSON file", str(error), _TODO) from None
+        raise DamagedFile(path, "a JSON file", str(error), _WHAT_TO_DO) from None
     lacking = [key for key in need if not isinstance(value, dict) or key not in value]
     if lacking:
-        raise DamagedFile(path, f"an object with {', '.join(need)}", f"no {', '.join(lacking)}", _TODO)
+        raise DamagedFile(path, f"an object with {', '.join(need)}", f"no {', '.join(lacking)}", _WHAT_TO_DO)
     return value
 
 
@@ -112,7 +112,7 @@ def read_sealed_json(path: Path | str) -> dict[str, Any]:
     """Read what `write_sealed_json` wrote. Raises DamagedFile for anything else."""
     value = read_json(path, need=["sha256"])
     if value.pop("sha256") != hash_json(value):
-        raise DamagedFile(path, "the content that was written", "another one", _TODO)
+        raise DamagedFile(path, "the content that was written", "another one", _WHAT_TO_DO)
     return value
 
 
@@ -129,10 +129,10 @@ def read_parquet(path: Path | str, need: Sequence[str] = ()) -> pd.DataFrame:
             table = pd.read_parquet(stream, page_checksum_verification=True)
         except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
             first_line = str(error).partition("\n")[0]
-            raise DamagedFile(path, "a parquet file", first_line, _TODO) from None
+            raise DamagedFile(path, "a parquet file", first_line, _WHAT_TO_DO) from None
     lacking = [name for name in need if name not in table]
     if lacking:
-        raise DamagedFile(path, f"the columns {', '.join(need)}", f"no {', '.join(lacking)}", _TODO)
+        raise DamagedFile(path, f"the columns {', '.join(need)}", f"no {', '.join(lacking)}", _WHAT_TO_DO)
     return table
 
 

@@ -21,7 +21,7 @@ from competition_utils.storage import atomic_write, write_parquet
 from competition_utils.tasks import SPLITS, Task, plain_or_zipped
 
 LONG_TEXT = 10_000  # characters; the competition's titles end at a few hundred
-TODO = "Correct the places named, or allow a kind of fault by its name: its rows are then left out, and reported."
+WHAT_TO_DO = "Correct the places named, or allow a kind of fault by its name: its rows are then left out, and reported."
 SHOWN = 5  # places a note names
 COLUMNS = ("id", "task", "language", "origin_query", "origin_target", "label")
 EXTRA_PREFIX = "extra_"  # of the columns for fields that are not the task's, so that none can collide with ours
@@ -52,7 +52,7 @@ class FileReport:
         """
         raise_faults([self], allow)
         if self.table.empty:
-            raise DataError(f"{self.path}: expected rows without a fault, found none", list(self.faults), TODO)
+            raise DataError(f"{self.path}: expected rows without a fault, found none", list(self.faults), WHAT_TO_DO)
         left_out = pd.Series([fault.kind for fault in self.faults], dtype="str").value_counts()
         notes = [f"left out as allowed: {count:,} × {kind}" for kind, count in left_out.items()] + list(self.notes)
         if notes:
@@ -69,7 +69,7 @@ def raise_faults(reports: Iterable[FileReport], allow: Collection[str] = ()) -> 
     faulty = {path: faults for path, faults in faulty.items() if faults}
     if faulty:
         headline = f"Faults in {', '.join(map(str, faulty))}:"
-        raise DataError(headline, [fault for faults in faulty.values() for fault in faults], TODO)
+        raise DataError(headline, [fault for faults in faulty.values() for fault in faults], WHAT_TO_DO)
 
 
 def read_table(

@@ -28,18 +28,11 @@ CELLS = ("mine-linear-seed1", "mine-linear-seed13", "mine-encoder-seed1", "mine-
 
 
 @pytest.fixture
-def executed(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def executed(executed: list[str], project: Path) -> list[str]:
     """The stages that were executed, as RUN/stage, in a project with the matrix `mine`."""
-    seen: list[str] = []
-
-    def execute(name, run, *more):
-        seen.append(f"{run.name}/{name}")
-        execute_here(name, run, *more)
-
-    monkeypatch.setattr(runner, "execute", execute)
     (project / "configs" / "matrix").mkdir()
     (project / "configs" / "matrix" / "mine.yaml").write_text(MATRIX)
-    return seen
+    return executed
 
 
 def make_ill(project: Path, error: str) -> None:

@@ -7,30 +7,17 @@ import threading
 from pathlib import Path
 
 import pytest
-from small_run import contents, execute_here
+from small_run import contents
 
 from competition_utils import paths
 from competition_utils.cli import main as cli
-from competition_utils.runs import kernel, runner, stage
+from competition_utils.runs import kernel, stage
 from competition_utils.runs.config import load_config
 from competition_utils.runs.runner import Run, execute_run
 from competition_utils.runs.sharing import code
 from competition_utils.runs.sharing.store import Store, Wanted
 from competition_utils.runs.stage import why_not_done
 from competition_utils.storage import read_json
-
-
-@pytest.fixture
-def executed(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The stages that were executed, as RUN/stage; each in this process."""
-    seen: list[str] = []
-
-    def execute(name, run, *more):
-        seen.append(f"{run.name}/{name}")
-        execute_here(name, run, *more)
-
-    monkeypatch.setattr(runner, "execute", execute)
-    return seen
 
 
 def run_shared(name: str, *overrides: str, resume: bool = False) -> Path:

@@ -20,7 +20,9 @@ from competition_utils.progress import progress
 from competition_utils.runs.scoring.pairs import CHUNK_ROWS, PLAIN_FIELDS, plain_rows
 from competition_utils.tasks import QI, TASKS
 
-TODO = "Correct these shards, or take them out of the folder. Those that are scored stay, and are not scored again."
+WHAT_TO_DO = (
+    "Correct these shards, or take them out of the folder. Those that are scored stay, and are not scored again."
+)
 NOT_READABLE = (pa.ArrowException, OSError, ValueError, ArithmeticError)  # the last two: values beyond Python's
 
 
@@ -74,7 +76,7 @@ def raise_faults(faults: Sequence[Fault]) -> None:
     if faults:
         names = sorted({fault.where.partition(":")[0] for fault in faults})
         shown = ", ".join(names[: DataError.SHOWN]) + (", …" if len(names) > DataError.SHOWN else "")
-        raise DataError(f"Faults in {len(names):,} of the shards ({shown}):", list(faults), TODO)
+        raise DataError(f"Faults in {len(names):,} of the shards ({shown}):", list(faults), WHAT_TO_DO)
 
 
 def _open(path: Path, task: str | None) -> Shard | Fault:
