@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import psutil
 import torch
 from transformers import TrainerCallback
 
@@ -27,6 +28,8 @@ TRIED_STEPS = 3
 SLOW = 2.0  # times the usual seconds a token
 FASTER = 0.8  # of the seconds a token: what another number of threads must reach to be kept
 RETRY_SECONDS = 300.0
+QUIET_SECONDS = 15.0  # through which a core must have stood idle for all threads to be tried earlier
+IDLE = 0.6  # of a core: what counts as idle
 
 
 @cache
@@ -48,9 +51,16 @@ def num_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def idle_cores() -> float:
+    """How many of the cores that this process may use had nothing to do since the last call, 1.5 for one and a half."""
+    busy = psutil.cpu_percent(percpu=True)
+    mine = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(busy))
+    return sum(1 - busy[core] / 100 for core in mine if core < len(busy))
+
+
 class Threads(TrainerCallback):
     """Tries half of the threads where the steps of a training have become twice as slow, and all that there were again
-    after five minutes; keeps what is faster.
+    when a core stands idle, or after five minutes; keeps what is faster.
 
     Sums in another order have other last digits, so each change is noted in the trainer's folder: a training that is
     resumed makes the same changes at the same steps. It needs `include_num_input_tokens_seen`, since batches differ in
@@ -65,7 +75,12 @@ class Threads(TrainerCallback):
 
     def _start_over(self) -> None:
         self._recent: deque[float] = deque(maxlen=STEPS)
-        self._usual, self._changed = float("inf"), time.monotonic()
+        self._usual, self._patience = float("inf"), QUIET_SECONDS
+        self._wait_anew()
+
+    def _wait_anew(self) -> None:
+        self._changed = self._looked = time.monotonic()
+        idle_cores()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.changes, self._tokens = read_changes(self.record.parent), state.num_input_tokens_seen
@@ -93,11 +108,16 @@ class Threads(TrainerCallback):
     def _look(self, step: int) -> None:
         now, threads = median(self._recent), torch.get_num_threads()
         self._usual = min(self._usual, now)
-        waited = time.monotonic() - self._changed > RETRY_SECONDS
         if threads > 1 and now > SLOW * self._usual:
             self._try(step, threads // 2, now)
-        elif threads < self.most and waited:
+        elif threads < self.most and self._may_be_quiet():
             self._try(step, min(2 * threads, self.most), now)
+
+    def _may_be_quiet(self) -> bool:
+        now, idle = time.monotonic(), 0.0
+        if now - self._looked > self._patience:
+            self._looked, idle = now, idle_cores()
+        return idle > IDLE or now - self._changed > RETRY_SECONDS
 
     def _try(self, step: int, threads: int, now: float) -> None:
         self._tried = torch.get_num_threads(), now
@@ -115,13 +135,14 @@ class Threads(TrainerCallback):
         else:
             self._change(step, before)
             self._usual = then  # slow for another reason
+            self._patience *= 2  # a core may look idle and not be ours, in a container
 
     def _change(self, step: int, threads: int) -> None:
         self.changes[step] = threads
         write_json(self.record, {str(step): count for step, count in self.changes.items()})
         torch.set_num_threads(threads)
         self._recent.clear()
-        self._changed = time.monotonic()
+        self._wait_anew()
 
 
 def read_changes(folder: Path) -> dict[int, int]:

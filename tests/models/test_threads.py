@@ -1,5 +1,6 @@
 """Fewer threads where the steps of a training become slow, and the same changes after a kill."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,7 @@ class Machine:
     """A clock that a step moves on by its seconds: `seconds(step, threads)`."""
 
     def __init__(self, seconds):
-        self.seconds, self.now = seconds, 0.0
+        self.seconds, self.now, self.idle = seconds, 0.0, 0.0
 
     def train(self, callback, steps, first=0):
         """The threads of each step."""
@@ -37,6 +38,7 @@ def machine(monkeypatch):
         made = Machine(seconds)
         clock = SimpleNamespace(perf_counter=lambda: made.now, monotonic=lambda: made.now)
         monkeypatch.setattr(threads, "time", clock)
+        monkeypatch.setattr(threads, "idle_cores", lambda: made.idle)
         return made
 
     with num_threads(2):
@@ -73,6 +75,28 @@ def test_steps_that_are_slow_for_another_reason_keep_their_threads(machine, tmp_
 def test_all_threads_come_back_after_the_load_is_gone(machine, tmp_path):
     used = machine(beside_load(20, until=40)).train(Threads(tmp_path, 2), 400)
     assert used[40] == 1 and used[-1] == 2
+
+
+def test_a_core_that_stands_idle_brings_all_threads_back_within_half_a_minute(machine, tmp_path):
+    quiet_again = machine(beside_load(20, until=40))
+    quiet_again.idle = 1.0
+    used = quiet_again.train(Threads(tmp_path, 2), 80)
+    assert used[40] == 1 and used[60:] == [2] * 20
+
+
+def test_an_idle_core_that_is_of_no_use_is_tried_less_and_less_often(machine, tmp_path):
+    only_one = machine(lambda step, count: {1: 1.6, 2: 10.0 if step >= 20 else 1.0}[count])
+    only_one.idle = 1.0
+    used = only_one.train(Threads(tmp_path, 2), 400)
+    tries = [step for step in range(40, 400) if used[step - 1 : step + 1] == [1, 2]]
+    gaps = [later - sooner for sooner, later in pairwise(tries)]
+    assert len(tries) > 3 and gaps == sorted(gaps) and gaps[-1] > 2 * gaps[0]
+
+
+def test_idle_cores_are_between_none_and_all(monkeypatch):
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: {0, 2}, raising=False)
+    monkeypatch.setattr(threads.psutil, "cpu_percent", lambda percpu: [25.0, 0.0, 100.0, 0.0])
+    assert threads.idle_cores() == 0.75
 
 
 def test_a_change_is_reported_once(machine, tmp_path, capsys):
