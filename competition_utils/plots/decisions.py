@@ -33,13 +33,13 @@ def score_distributions(tables: Mapping[str, pd.DataFrame], rules: Mapping[str, 
         relevant = rows.loc[rows["label"] == 1, "score"]
         other = rows.loc[rows["label"] == 0, "score"]
         parts = {
-            f"relevant, {len(relevant):,} rows": (relevant, "positive"),
-            f"not relevant, {len(other):,} rows": (other, "negative"),
+            "relevant": (relevant, "positive"),
+            "not relevant": (other, "negative"),
         }
         style.score_histogram(ax, parts, density=False)
         _threshold_line(ax, rules[task].common)
-        ax.set(title=f"{task}: out-of-fold scores")
-        ax.legend(loc="upper left", fontsize=8.5)
+        ax.set_title(f"{task}: out-of-fold scores, {len(relevant):,} rows relevant, {len(other):,} not")
+    style.legend_below(figure)
     return figure
 
 
@@ -53,12 +53,13 @@ def f1_curves(tables: Mapping[str, pd.DataFrame], rules: Mapping[str, ThresholdR
         ax.plot(thresholds, recall, color=style.COLOURS["neutral"], lw=1.2, ls=":", label="recall")
         ax.plot(thresholds, f1, color=style.COLOURS["positive"], lw=2.4, label="F1")
         everything = float(curve.f1[-1])
-        ax.axhline(everything, color=style.COLOURS["baseline"], lw=1, label=f"everything relevant {everything:.3f}")
+        ax.axhline(everything, color=style.COLOURS["baseline"], lw=1, label="everything relevant")
         best = float(curve.f1.max())
         ax.plot(rules[task].common, best, "o", ms=8, color=style.COLOURS["accent"], zorder=5)
         _threshold_line(ax, rules[task].common)
-        ax.set(title=f"{task}: best F1 {best:.4f}", xlabel="threshold", xlim=(0, 1), ylim=(None, 1.01))
-        ax.legend(loc="lower left", fontsize=8.5)
+        title = f"{task}: best F1 {best:.4f}, everything relevant {everything:.4f}"
+        ax.set(title=title, xlabel="threshold", xlim=(0, 1), ylim=(None, 1.01))
+    style.legend_below(figure)
     return figure
 
 
