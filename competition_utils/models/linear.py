@@ -152,8 +152,11 @@ class LinearModel(RelevanceModel):
         weight = train["weight"].to_numpy(np.float64) if "weight" in train else None
         arguments = self.training_arguments(work_dir, seed)
         model = self.make_trainer(self.load_base_model(seed), train, valid, arguments).estimator
-        model.fit(self._features(train), labels, sample_weight=weight)
-        self.weights, self.bias = model.coef_[0].astype(np.float32), float(model.intercept_[0])
+        features = self._features(train)
+        used = np.flatnonzero(features.getnnz(axis=0))  # L-BFGS has dense vectors; the other weights stay zero
+        model.fit(features[:, used], labels, sample_weight=weight)
+        self.weights, self.bias = np.zeros(features.shape[1], dtype=np.float32), float(model.intercept_[0])
+        self.weights[used] = model.coef_[0]
         auc = roc_auc_score(valid["label"].to_numpy(np.int64), self.score(valid))
         history = [{"step": int(model.n_iter_[0]), "epoch": 1.0, "valid_auc": round(float(auc), 5)}]
         return FitReport(seed=seed, seconds=time.monotonic() - start, history=history)
