@@ -87,6 +87,7 @@ def test_metrics_hold_both_tasks_and_every_language(whole):
     assert list(metrics["seconds"]) == list(paths.STAGES)
 
 
+@pytest.mark.soak  # kills of stages, fits and stand-in notebooks are in `make test`
 def test_a_run_killed_in_stage_3_and_resumed_submits_the_same_bytes(whole, project):
     process = start("killed")
     growing = project / "papermill_runs" / "killed" / "finetune" / ".opened.json"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -60,6 +61,7 @@ def import_networks() -> None:
     import_module("sentence_transformers")
     for kind in ("encoder", "decoder"):
         import_module(f"competition_utils.models.{kind}.model")
+    gc.freeze()  # trainers collect garbage at every turn
 
 
 def translation(inputs: Path, folder: Path) -> None:

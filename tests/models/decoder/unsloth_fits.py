@@ -7,6 +7,7 @@ imported. `out` gets the model, the scores of Unsloth's network as trained and a
 seen as facts.json.
 """
 
+import gc
 import json
 import os
 import sys
@@ -91,6 +92,7 @@ def run(job):
     (out / "facts.json").write_text(json.dumps(facts))
 
 
+gc.freeze()  # Unsloth collects garbage 44 times a fit, and looks at all that its import left each time
 for each in json.loads(Path(sys.argv[1]).read_text()):
     if (child := os.fork()) == 0:
         try:
