@@ -14,6 +14,10 @@ from competition_utils import paths
 gc.disable()  # until all is imported
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_collection_finish() -> None:
     """Trainers collect garbage at every turn: without this they look at all that was imported, a third of the time."""
     gc.freeze()

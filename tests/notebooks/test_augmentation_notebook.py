@@ -19,6 +19,7 @@ from competition_utils.tasks import SPLITS, TASKS
 from competition_utils.translation.open import open_translator
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "02_augmentation.ipynb"
+pytestmark = pytest.mark.slow
 BACK_AND_FORTH = """
 description: Steps in another order than the notebook's sections.
 steps:

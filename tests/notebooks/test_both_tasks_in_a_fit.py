@@ -17,7 +17,7 @@ from competition_utils.storage import read_json, write_json, write_parquet
 
 FIGURES = ["auc_by_language", "learning_curves", "score_distributions", "token_lengths"]
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

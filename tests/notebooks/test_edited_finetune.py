@@ -14,7 +14,7 @@ from competition_utils import paths
 from competition_utils.runs.kernel import execute
 from competition_utils.storage import read_json, write_json, write_parquet
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 EDITS = {
     "nothing": "print('the loop alone')",

@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = {"sample_rows": 600, "sample_dev_rows": 200, "sample_test_rows": 200, "model": "linear"}
 ARGUMENTS = [part for key, value in SMALL.items() for part in ("-p", f"{key}={value}")]
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from competition_utils import paths
 from competition_utils.cli import main as cli
 from competition_utils.runs import runner
 
+pytestmark = pytest.mark.slow
 TESTS = Path(__file__).resolve().parents[1]
 FITS = ("fit of linear", "fit of an encoder", "fit of a decoder")
 TOLERANCE = 1e-4  # of a score, between numbers of threads

@@ -16,6 +16,7 @@ from small_run import make_small_project
 from soak.forks import Forks
 from soak.trials import still_working
 
+pytestmark = pytest.mark.slow
 TESTS = Path(__file__).resolve().parents[1]
 
 

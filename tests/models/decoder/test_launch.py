@@ -15,7 +15,7 @@ from competition_utils.models.decoder import launch, launch_child
 from competition_utils.models.decoder.model import DecoderModel
 from competition_utils.settings.schema import DecoderSettings
 
-pytestmark = pytest.mark.timeout(600)  # starting five processes takes minutes on a machine that is busy
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # five processes start
 
 
 @pytest.fixture(scope="module")
