@@ -162,5 +162,6 @@ def test_start_the_run_ends_with_a_report_that_a_link_opens(browser, server, pro
     assert f"data_dir: {tiny.relative_to(project)}" in (run / "run.yaml").read_text(encoding="utf-8")
     with page.expect_popup() as opened:
         link.click()
-    opened.value.get_by_text("clicked").first.wait_for(timeout=MINUTES)
+    viewer = opened.value.frame_locator("iframe")  # JupyterLab's, of HTML
+    viewer.get_by_role("heading", name="Run clicked").wait_for(timeout=MINUTES)
     page.close()
