@@ -110,7 +110,8 @@ def report_link(name: str) -> str:
     if not (paths.run_folder(name) / "report.html").is_file():
         return f"Run {html.escape(name)} has no report yet: start it above."
     place = html.escape(f"../papermill_runs/{name}/report.html", quote=True)
-    return f'<a href="{place}" target="_blank">Open the report of run {html.escape(name)}</a>'
+    style = "color: var(--jp-content-link-color, #0b5cad); text-decoration: underline"  # in widgets links are plain
+    return f'<a href="{place}" target="_blank" style="{style}">Open the report of run {html.escape(name)}</a>'
 
 
 def report(name: str) -> HTML:
