@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -188,13 +189,14 @@ class Kernel(subprocess.Popen):
 def start_kernels(requests: socket.socket) -> Callable[[], Any]:
     """Start the kernels of the parent process for as long as that lives; returns in the kernels only."""
     runner = os.getppid()
-    for line in requests.makefile():
-        between = os.fork()
-        if between == 0:
-            if os.fork():
-                os._exit(0)
-            return partial(kernel, runner, requests, **json.loads(line))
-        os.waitpid(between, 0)
+    with suppress(ConnectionResetError):  # the runner was stopped before it had read which process its kernel is
+        for line in requests.makefile():
+            between = os.fork()
+            if between == 0:
+                if os.fork():
+                    os._exit(0)
+                return partial(kernel, runner, requests, **json.loads(line))
+            os.waitpid(between, 0)
     os._exit(0)
 
 
@@ -205,7 +207,10 @@ def kernel(runner: int, requests: socket.socket, argv: list[str], env: dict[str,
         if os.getppid() == 1:
             os._exit(1)
         time.sleep(0.001)
-    requests.sendall(str(os.getpid()).encode())
+    try:
+        requests.sendall(str(os.getpid()).encode())
+    except OSError:  # the runner has ended meanwhile
+        os._exit(1)
     requests.close()
     os.environ.clear()
     os.environ.update(env)

@@ -17,7 +17,8 @@ from soak.work import PARTS
 
 from competition_utils import paths
 
-SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGKILL, *STOPPING)
 STOPPED = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130, signal.SIGTERM: 130}  # the exit status
 SWEEP = "sweep"
 HOLD_TIMES = (".ipynb", ".yaml", ".jsonl", ".png", ".html")
@@ -73,15 +74,18 @@ class Fork:
     """A part of the work in a fork of this process, which stops on SIGINT and SIGTERM as the command line does."""
 
     def __init__(self, work: Callable[[Path, Path], None], inputs: Path, folder: Path):
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # one may come right after the fork
         self.process = os.fork()
         if self.process == 0:
             os._exit(self._work(work, inputs, folder))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
     @staticmethod
     def _work(work: Callable[[Path, Path], None], inputs: Path, folder: Path) -> int:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler)
         try:
+            for number in STOPPING:
+                signal.signal(number, signal.default_int_handler)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
             silence = os.open(os.devnull, os.O_WRONLY)
             os.dup2(silence, 1)
             os.dup2(silence, 2)
