@@ -68,7 +68,14 @@ def execute(sources: list[str], run: Path, data: Path, strategy: str) -> dict[st
 
 
 @pytest.mark.parametrize(
-    "strategy", ["original", "translated_minority", "translated_negatives_easy", "self_validated", BACK_AND_FORTH]
+    "strategy",
+    [
+        "original",
+        pytest.param("translated_minority", marks=pytest.mark.soak),
+        "translated_negatives_easy",
+        "self_validated",
+        BACK_AND_FORTH,
+    ],
 )
 def test_the_cells_one_by_one_write_the_tables_of_the_whole_strategy(strategy, run, clean, data, tmp_path):
     if strategy == BACK_AND_FORTH:

@@ -229,6 +229,7 @@ with open(f"{sys.argv[2]}/rank{os.environ['RANK']}.json", "w") as stream:
 """
 
 
+@pytest.mark.soak  # three processes start
 def test_two_processes_translate_each_text_once_and_both_have_all(seq2seq_folder, tmp_path):
     texts = ["red", "blue dress", "lamp", "red shoes", "blue lamp", "red dress", "shoes", "red lamp", "red"]
     (tmp_path / "together.py").write_text(TOGETHER)

@@ -116,11 +116,13 @@ def runs(model, tmp_path_factory):
     return folder, made[1], made[2]
 
 
+@pytest.mark.soak  # five processes start; one alone is in `make test`
 def test_two_processes_score_as_one_does(runs):
     _, one, two = runs
     np.testing.assert_allclose(two.scores, one.scores, atol=1e-4)
 
 
+@pytest.mark.soak
 def test_two_processes_learn_in_the_same_steps(runs):
     _, one, two = runs
     assert two.history["step"].tolist() == one.history["step"].tolist()
@@ -128,6 +130,7 @@ def test_two_processes_learn_in_the_same_steps(runs):
     np.testing.assert_allclose(two.history["valid_f1"], one.history["valid_f1"], atol=1e-6)
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(torch.cuda.is_available(), reason="holds on machines without a GPU")
 def test_no_process_imports_unsloth_where_there_is_no_gpu(runs):
     folder, _, _ = runs
