@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from competition_utils.paths import ROOT_VARIABLE, WORK_VARIABLE, project_root, work_root
 from competition_utils.runs.cluster.start import start_ray
-from competition_utils.runs.sweep.cells import Cell, CellResult, execute_cell
+from competition_utils.runs.sweep.cells import Cell, CellResult, execute_cell, outcome
 from competition_utils.settings.schema import RaySettings
 
 Execute = Callable[[Cell], CellResult]
@@ -40,7 +40,7 @@ def execute_cells_on_ray(
         (done,), _ = ray.wait(list(running))
         cell = running.pop(done)
         results[cell.name] = result = _result_of(done, cell)
-        say(f"{len(results)} of {len(cells)}: {cell.name} {_outcome(result)}")
+        say(f"{len(results)} of {len(cells)}: {cell.name} {outcome(result)}")
     return [results[cell.name] for cell in cells]
 
 
@@ -60,7 +60,3 @@ def _result_of(done: object, cell: Cell) -> CellResult:
     except ray.exceptions.RayError as error:
         found = str(error).strip().splitlines()[0]
         return CellResult(cell.name, f"its worker died, and so in every further try: {found}", 0.0)
-
-
-def _outcome(result: CellResult) -> str:
-    return f"FAILED: {result.failure}" if result.failure else f"done in {result.seconds:.0f} s"

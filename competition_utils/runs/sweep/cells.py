@@ -74,6 +74,11 @@ def execute_cells(
     return results
 
 
+def outcome(result: CellResult) -> str:
+    """What one line says of a cell that ended."""
+    return f"FAILED: {result.failure}" if result.failure else f"done in {result.seconds:.0f} s"
+
+
 def refuse_unless_new(cells: Sequence[Cell]) -> None:
     """Raise UserError where a cell's run is there already."""
     there = [run.name for run in (cell.run() for cell in cells) if (run.folder / "run.yaml").exists()]
@@ -86,12 +91,12 @@ def refuse_unless_new(cells: Sequence[Cell]) -> None:
 
 def _failure(cell: Cell) -> str | None:
     try:
-        outcome = _execute(cell)
+        ended = _execute(cell)
     except (UserError, StageFailed, OSError) as error:
         return str(error)
     except Exception as error:  # a fault of ours; the other cells may be well
         return _note_unexpected(cell, error)
-    faults = [f"{fault.kind}: {fault.where}: {fault.found}" for fault in outcome.faults]
+    faults = [f"{fault.kind}: {fault.where}: {fault.found}" for fault in ended.faults]
     return "\n".join(["the submission failed its check", *faults]) if faults else None
 
 
