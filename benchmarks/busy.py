@@ -26,7 +26,7 @@ CASES = {  # neighbours, and the seconds after which they come
     "two neighbours": (2, 0),
     "two neighbours, later": (2, 15),
 }
-SETTINGS = {"total_batch_size": 64, "num_train_epochs": 1, "eval_steps": 1.0}
+SETTINGS = {"total_batch_size": 64, "num_train_epochs": 1, "eval_steps": 0.5}
 AIM = 2.0
 
 
