@@ -1,0 +1,80 @@
+"""Where figures are lost: F1 and AUC by how far the query was translated, by its length, by kind of language.
+
+All functions take measured rows as `decide.mistakes` does: `language, query, label, score, prediction`, and `query_en`
+where there are translations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from competition_utils.data.columns import english_query, split_words
+from competition_utils.decide.metrics import basic_metrics
+
+NOT_LATIN = r"[^\p{Latin}\P{L}]"  # a letter of another script
+ENGLISH, WHOLE, PART, NONE = "English", "whole", "part", "none"
+LENGTHS = {"1": 1, "2": 2, "3": 3, "4": 4, "5 to 7": 7, "8 or more": np.inf}  # words at most
+
+
+def how_translated(rows: pd.DataFrame) -> pd.Series:
+    """Per row `whole`, `part` or `none`; `English` for a query that is tagged so and needs no translation.
+
+    `part`: the English holds a letter of another script, or a word of the query that has no digit. A brand is such a
+    word too, so `part` is an upper bound.
+    """
+    english = rows["query_en"].fillna("") if "query_en" in rows else pd.Series("", index=rows.index)
+    kind = np.where(_kept_words(rows["query"], english), PART, WHOLE)
+    kind = np.where(english == "", np.where(rows["language"] == "en", ENGLISH, NONE), kind)
+    return pd.Series(kind, index=rows.index, name="translated")
+
+
+def words_of_query(rows: pd.DataFrame) -> pd.Series:
+    """Per row a range of the number of words, of the English where there is one (Thai and Japanese have no blanks)."""
+    words = split_words(pa.array(english_query(rows), pa.large_string(), from_pandas=True))
+    counts = pc.fill_null(pc.list_value_length(words), 0).to_numpy(zero_copy_only=False)
+    ranges = pd.cut(counts, [-1, *LENGTHS.values()], labels=list(LENGTHS))
+    return pd.Series(ranges.astype(str), index=rows.index, name="words")
+
+
+def figures_by(rows: pd.DataFrame, by: pd.Series, seen_languages: Collection[str]) -> pd.DataFrame:
+    """A row a value of `by` [n] and kind of language (`seen`, `unseen`): `rows, share_of_mistakes` (0–1, over all),
+    `f1, auc` (nan where the rows are of one class), `precision, recall`."""
+    kind = np.where(rows["language"].isin(list(seen_languages)), "seen", "unseen")
+    mistakes = int((rows["label"] != rows["prediction"]).sum())
+    groups = rows.groupby([by, pd.Series(kind, index=rows.index, name="language")])
+    return pd.DataFrame({key: _figures(part, mistakes) for key, part in groups}).T.rename_axis([by.name, "language"])
+
+
+def where_it_loses(rows: pd.DataFrame, seen_languages: Collection[str]) -> Mapping[str, pd.DataFrame]:
+    """What the rows are split by → `figures_by`'s table."""
+    splits = {"how far the query was translated": how_translated(rows), "words of the query": words_of_query(rows)}
+    return {name: figures_by(rows, by, seen_languages) for name, by in splits.items()}
+
+
+def _figures(part: pd.DataFrame, mistakes: int) -> dict[str, float]:
+    labels, predictions = part["label"].to_numpy(np.int64), part["prediction"].to_numpy(np.int64)
+    figures = basic_metrics(labels, part["score"].to_numpy(), predictions)
+    wrong = int((labels != predictions).sum())
+    kept = {name: figures[name] for name in ("f1", "auc", "precision", "recall")}
+    return {"rows": len(part), "share_of_mistakes": wrong / mistakes if mistakes else 0.0, **kept}
+
+
+def _kept_words(queries: pd.Series, english: pd.Series) -> np.ndarray:
+    """Whether the English still holds words of the query; bool [n]."""
+    asked, given = (_words(texts) for texts in (queries, english))
+    kept = asked.merge(given, on=["row", "word"])["row"].unique()
+    foreign = pc.match_substring_regex(pa.array(english, pa.large_string(), from_pandas=True), NOT_LATIN)
+    found = np.asarray(foreign.to_numpy(zero_copy_only=False), dtype=bool)
+    found[kept] = True
+    return found
+
+
+def _words(texts: pd.Series) -> pd.DataFrame:
+    words = split_words(pa.array(texts, pa.large_string(), from_pandas=True))
+    pairs = pd.DataFrame({"row": pc.list_parent_indices(words), "word": pc.list_flatten(words).to_pandas()})
+    return pairs[pairs["word"].str.len().gt(1) & ~pairs["word"].str.contains(r"\d")].drop_duplicates()
