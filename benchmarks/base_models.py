@@ -30,8 +30,8 @@ from competition_utils.models.decoder.prompts import PromptWriter
 from competition_utils.models.decoder.score import score_prompts
 from competition_utils.models.pretrained import GEMMA_270M, MULTILINGUAL_E5
 from competition_utils.models.scoring.engine import TokenBudget
-from competition_utils.paths import run_folder
-from competition_utils.storage import write_json
+from competition_utils.paths import run_folder, shown
+from competition_utils.storage import read_parquet, write_json
 from competition_utils.tasks import QC, TASKS
 
 LAST_LEVELS, SHOTS, TOKENS = 2, 8, 4096
@@ -41,7 +41,9 @@ Way = Callable[[pd.DataFrame, Rows], np.ndarray]
 
 def rows_of(run: Path, task: str, count: int) -> Rows:
     """Training rows, and `count` validation and dev rows drawn at random, with the scores that the run has of them."""
-    tables = {split: pd.read_parquet(run / "augmentation" / f"{task}_{split}.parquet") for split in ("train", "dev")}
+    if not (run / "finetune").is_dir():
+        raise UserError(f"base models: expected a finished run, found none in {shown(run)}. Run it to the end.")
+    tables = {split: read_parquet(run / "augmentation" / f"{task}_{split}.parquet") for split in ("train", "dev")}
     held = (tables["train"]["fold"] == 0) & (tables["train"]["source"] == "original")
     if "label" not in tables["dev"]:
         raise UserError(f"base models: expected labels in dev of {run.name}, found none.")
@@ -49,7 +51,7 @@ def rows_of(run: Path, task: str, count: int) -> Rows:
     for split, table in chosen.items():
         some = table.sample(min(count, len(table)), random_state=0).sort_index().reset_index(drop=True)
         for name, column in ((task, "of_run"), (f"{task}_linear", "of_linear")):
-            scores = pd.read_parquet(run / "finetune" / f"{name}_scores.parquet")
+            scores = read_parquet(run / "finetune" / f"{name}_scores.parquet")
             scores = scores[scores["split"] == split].set_index("id")["score"]
             some[column] = some["id"].map(scores)
         chosen[split] = some.assign(label=some["label"].astype(int))
