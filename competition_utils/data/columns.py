@@ -31,6 +31,13 @@ def split_words(texts: pa.Array) -> pa.LargeListArray:
     return pc.split_pattern_regex(pc.utf8_lower(texts), r"[^\p{L}\p{M}\p{N}]+")
 
 
+def words_by_row(texts: pd.Series) -> pd.DataFrame:
+    """The different words of each text: `row` (0 to n-1, by position), `word`; no row for a text without words."""
+    words = split_words(pa.array(texts, pa.large_string(), from_pandas=True))
+    pairs = pd.DataFrame({"row": pc.list_parent_indices(words), "word": pc.list_flatten(words).to_pandas()})
+    return pairs[pairs["word"] != ""].drop_duplicates()
+
+
 def english_query(rows: pd.DataFrame) -> pd.Series:
     """`query_en`, the English of each query; the query itself where there is none ("") or no such column."""
     if "query_en" not in rows:

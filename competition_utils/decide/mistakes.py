@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from competition_utils.data.clean import category_prefix
-from competition_utils.data.columns import english_query, split_words
+from competition_utils.data.columns import english_query, words_by_row
 from competition_utils.decide.metrics import f1_from_counts
 
 FALSE_ALARM, MISSED = "false alarm", "missed"
@@ -72,15 +70,9 @@ def words_in_common(rows: pd.DataFrame) -> np.ndarray:
 
     0 for a query without words.
     """
-    asked, given = (_words(texts.reset_index(drop=True)) for texts in (english_query(rows), rows["target"]))
+    asked, given = (words_by_row(texts) for texts in (english_query(rows), rows["target"]))
     asked["found"] = pd.MultiIndex.from_frame(asked).isin(pd.MultiIndex.from_frame(given))
     return asked.groupby("row")["found"].mean().reindex(range(len(rows)), fill_value=0).to_numpy(np.float64)
-
-
-def _words(texts: pd.Series) -> pd.DataFrame:
-    words = split_words(pa.array(texts, pa.large_string(), from_pandas=True))
-    pairs = pd.DataFrame({"row": pc.list_parent_indices(words), "word": pc.list_flatten(words).to_pandas()})
-    return pairs[pairs["word"] != ""].drop_duplicates()
 
 
 def scores_by_similarity(rows: pd.DataFrame) -> pd.DataFrame:

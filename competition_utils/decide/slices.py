@@ -13,12 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from competition_utils.data.columns import english_query, split_words
+from competition_utils.data.columns import english_query, words_by_row
 from competition_utils.decide.metrics import basic_metrics
 
 NOT_LATIN = r"[^\p{Latin}\P{L}]"  # a letter of another script
 ENGLISH, WHOLE, PART, NONE = "English", "whole", "part", "none"
-LENGTHS = {"1": 1, "2": 2, "3": 3, "4": 4, "5 to 7": 7, "8 or more": np.inf}  # words at most
+LENGTHS = {"0": 0, "1": 1, "2": 2, "3": 3, "4": 4, "5 to 7": 7, "8 or more": np.inf}  # words at most
 
 
 def how_translated(rows: pd.DataFrame) -> pd.Series:
@@ -34,10 +34,10 @@ def how_translated(rows: pd.DataFrame) -> pd.Series:
 
 
 def words_of_query(rows: pd.DataFrame) -> pd.Series:
-    """Per row a range of the number of words, of the English where there is one (Thai and Japanese have no blanks)."""
-    words = split_words(pa.array(english_query(rows), pa.large_string(), from_pandas=True))
-    counts = pc.fill_null(pc.list_value_length(words), 0).to_numpy(zero_copy_only=False)
-    ranges = pd.cut(counts, [-1, *LENGTHS.values()], labels=list(LENGTHS))
+    """Per row a range of the number of different words, of the English where there is one, since Thai and Japanese have
+    no blanks."""
+    counts = words_by_row(english_query(rows)).groupby("row").size().reindex(range(len(rows)), fill_value=0)
+    ranges = pd.cut(counts.to_numpy(), [-1, *LENGTHS.values()], labels=list(LENGTHS))
     return pd.Series(ranges.astype(str), index=rows.index, name="words")
 
 
@@ -47,7 +47,8 @@ def figures_by(rows: pd.DataFrame, by: pd.Series, seen_languages: Collection[str
     kind = np.where(rows["language"].isin(list(seen_languages)), "seen", "unseen")
     mistakes = int((rows["label"] != rows["prediction"]).sum())
     groups = rows.groupby([by, pd.Series(kind, index=rows.index, name="language")])
-    return pd.DataFrame({key: _figures(part, mistakes) for key, part in groups}).T.rename_axis([by.name, "language"])
+    figures = {key: _figures(part, mistakes) for key, part in groups}
+    return pd.DataFrame.from_dict(figures, orient="index").rename_axis([by.name, "language"])
 
 
 def where_it_loses(rows: pd.DataFrame, seen_languages: Collection[str]) -> Mapping[str, pd.DataFrame]:
@@ -66,15 +67,10 @@ def _figures(part: pd.DataFrame, mistakes: int) -> dict[str, float]:
 
 def _kept_words(queries: pd.Series, english: pd.Series) -> np.ndarray:
     """Whether the English still holds words of the query; bool [n]."""
-    asked, given = (_words(texts) for texts in (queries, english))
-    kept = asked.merge(given, on=["row", "word"])["row"].unique()
+    asked, given = (words_by_row(texts) for texts in (queries, english))
+    both = asked.merge(given, on=["row", "word"])
+    kept = both.loc[both["word"].str.len().gt(1) & ~both["word"].str.contains(r"\d"), "row"].unique()
     foreign = pc.match_substring_regex(pa.array(english, pa.large_string(), from_pandas=True), NOT_LATIN)
     found = np.asarray(foreign.to_numpy(zero_copy_only=False), dtype=bool)
     found[kept] = True
     return found
-
-
-def _words(texts: pd.Series) -> pd.DataFrame:
-    words = split_words(pa.array(texts, pa.large_string(), from_pandas=True))
-    pairs = pd.DataFrame({"row": pc.list_parent_indices(words), "word": pc.list_flatten(words).to_pandas()})
-    return pairs[pairs["word"].str.len().gt(1) & ~pairs["word"].str.contains(r"\d")].drop_duplicates()

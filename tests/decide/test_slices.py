@@ -37,8 +37,8 @@ def test_without_translations_only_english_needs_none():
 
 
 def test_words_are_counted_in_english_where_there_is_one():
-    rows = pd.DataFrame([row("th", "รองเท้าสีแดง", "red shoes"), row("en", "a b c d e f", ""), row("fr", "", "")])
-    assert words_of_query(rows).tolist() == ["2", "5 to 7", "1"]
+    rows = pd.DataFrame([row("th", "รองเท้าสีแดง", "red shoes"), row("en", "(a b c d e f)", ""), row("fr", "?", "")])
+    assert words_of_query(rows).tolist() == ["2", "5 to 7", "0"]
 
 
 @pytest.fixture
