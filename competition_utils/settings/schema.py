@@ -104,6 +104,9 @@ class EncoderSettings(TrainingSettings):
         "token_budget": "score_tokens",
     }
 
+    query_text: Literal["english", "original", "both"] = Field(
+        "english", description="what it reads of a query; english: where there is a translation"
+    )
     max_length: int = Field(96, ge=16, description="longest input in tokens; what is longer is cut")
     num_train_epochs: float = Field(2.0, gt=0, le=1000, description="rounds over the training rows")
     total_batch_size: Whole = Field(64, description="rows of an optimizer step")

@@ -90,7 +90,7 @@ def test_all_faults_of_a_matrix_are_reported_at_once(data):
         ({"models": ["linear", "linear"]}, "expected each once, found 'linear' twice"),
         ({"settings": {"model": "linear"}}, r"settings\.model: expected it as models: \[linear\]"),
         ({"overrides": ["seed=1"]}, "-p seed: expected it as seeds"),
-        ({"equal_steps": True, "configs": ["encoder_cpu"]}, r"equal_steps: expected tasks: \[QC, QI\]"),
+        ({"equal_steps": True, "overrides": ["encoder.training=single"]}, r"equal_steps: expected tasks: \[QC, QI\]"),
         ({"configs": []}, "configs"),
         ({"configs": ["sampel"]}, "did you mean sample"),
     ],

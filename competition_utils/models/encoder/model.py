@@ -28,7 +28,7 @@ from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.checkpoints import forget_other_fits, hash_of_rows
 from competition_utils.models.compute import AUTO, Compute, choose_compute, copy_record
-from competition_utils.models.encoder.tokens import input_texts, token_parts
+from competition_utils.models.encoder.tokens import BOTH, input_texts, token_parts
 from competition_utils.models.encoder.train import (
     TRIED_ROWS,
     TRIES,
@@ -97,7 +97,9 @@ class EncoderModel(RelevanceModel):
 
     @classmethod
     def load(cls, folder: Path, overrides: Mapping[str, Any] | None = None) -> EncoderModel:
-        model = cls(cls.saved_settings(folder, overrides))
+        model = cls(
+            {"query_text": BOTH} | cls.saved_settings(folder, overrides)
+        )  # what was read before it was a setting
         model.given_edits = cls.saved_edits(folder)
         model.tokenizer = _load(AutoTokenizer, str(folder))
         model.network = _load(AutoModelForSequenceClassification, str(folder)).to(model.device)
@@ -112,14 +114,17 @@ class EncoderModel(RelevanceModel):
         return self.load_tokenizer()
 
     def token_parts(self, pairs: pd.DataFrame) -> pd.DataFrame:
-        return token_parts(self.tokenizer, pairs, self.settings.max_length)
+        return token_parts(self.tokenizer, pairs, self.settings.max_length, self.settings.query_text)
 
     def token_lengths(self, pairs: pd.DataFrame) -> np.ndarray:
-        return tokenise_pairs(self.tokenizer, *input_texts(pairs), UNCUT).lengths
+        return tokenise_pairs(self.tokenizer, *self._texts(pairs), UNCUT).lengths
 
     def tokenise(self, pairs: pd.DataFrame) -> TokenisedPairs:
         """The token ids of each pair, cut to `max_length`; `lengths` counts them."""
-        return tokenise_pairs(self.tokenizer, *input_texts(pairs), self.settings.max_length)
+        return tokenise_pairs(self.tokenizer, *self._texts(pairs), self.settings.max_length)
+
+    def _texts(self, pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+        return input_texts(pairs, self.settings.query_text)
 
     def training_rows(self, table: pd.DataFrame) -> TrainingPairs:
         """Tokens, smoothed labels, and weights (1 where the table has none)."""

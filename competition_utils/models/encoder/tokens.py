@@ -7,35 +7,48 @@ from typing import Any
 
 import pandas as pd
 
+from competition_utils.data.columns import english_query
 from competition_utils.models.scoring.batching import tokenise_pairs
 from competition_utils.models.tokens import CUT, FRAME, QUERY, TARGET, TRANSLATION
 
 DASH = " – "
+ENGLISH, ORIGINAL, BOTH = "english", "original", "both"
 
 
-def input_texts(pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """The two texts of each pair: `original – English` (the original alone without a translation), and the target."""
+def input_texts(pairs: pd.DataFrame, query_text: str = ENGLISH) -> tuple[pd.Series, pd.Series]:
+    """The two texts of each pair: the query, and the target.
+
+    `query_text` is english (the translation, or the original where there is none), original, or both, which gives
+    `original – English`. Raises KeyError for another.
+    """
     translated = pairs["query_en"] != ""
-    return pairs["query"].where(~translated, pairs["query"] + DASH + pairs["query_en"]), pairs["target"]
+    texts = {
+        ENGLISH: english_query(pairs),
+        ORIGINAL: pairs["query"],
+        BOTH: pairs["query"].where(~translated, pairs["query"] + DASH + pairs["query_en"]),
+    }
+    return texts[query_text], pairs["target"]
 
 
-def token_parts(tokenizer: Any, pairs: pd.DataFrame, max_length: int) -> pd.DataFrame:
+def token_parts(tokenizer: Any, pairs: pd.DataFrame, max_length: int, query_text: str = ENGLISH) -> pd.DataFrame:
     """The tokens of each pair in their order, for looking at a few: `pair` (row number), `token` (its text), `part`.
 
     `part` is query, translation, target, frame (what the tokenizer adds, and the dash before a translation), or
     cut, for a token that `max_length` keeps from the model.
     """
-    kept = tokenise_pairs(tokenizer, *input_texts(pairs), max_length)
+    inputs = input_texts(pairs, query_text)
+    kept = tokenise_pairs(tokenizer, *inputs, max_length)
+    originals = pairs["query"].str.len().where((query_text != ENGLISH) | (pairs["query_en"] == ""), 0)
     rows = []
-    for pair, texts in enumerate(zip(*input_texts(pairs), strict=True)):
+    for pair, texts in enumerate(zip(*inputs, strict=True)):
         lengths = (kept.first.lengths[pair], kept.second.lengths[pair])
-        query = len(pairs["query"].iloc[pair])
+        query = int(originals.iloc[pair])
         rows += [(pair, token, part) for token, part in _parts(tokenizer, texts, query, lengths)]
     return pd.DataFrame(rows, columns=["pair", "token", "part"])
 
 
 def _parts(tokenizer: Any, texts: tuple[str, str], query: int, kept: tuple[int, int]) -> Iterator[tuple[str, str]]:
-    """Token and part of one pair; `query` is the length of the original query in characters."""
+    """Token and part of one pair; `query` is how many characters the original query has in the first text."""
     encoded = tokenizer(*texts, return_offsets_mapping=True)
     sides, offsets = encoded.sequence_ids(), encoded["offset_mapping"]
     count, shown = [0, 0], [0, 0]
@@ -53,4 +66,5 @@ def _parts(tokenizer: Any, texts: tuple[str, str], query: int, kept: tuple[int, 
 def _part_of_first_text(start: int, end: int, query: int) -> str:
     if end <= query:
         return QUERY
-    return TRANSLATION if start >= query + len(DASH) - 1 else FRAME  # a token may hold the blank before its word
+    between = query > 0 and start < query + len(DASH) - 1  # a token may hold the blank before its word
+    return FRAME if between else TRANSLATION
