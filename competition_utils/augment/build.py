@@ -18,8 +18,9 @@ from competition_utils.settings.strategy import Step
 from competition_utils.tasks import Task
 from competition_utils.translation.gates import GATES, Gate
 from competition_utils.translation.interface import Translator, translate_rows
+from competition_utils.translation.titles import english_titles
 
-TRANSLATE = "translate queries to English"
+TRANSLATE, TRANSLATE_TITLES = "translate queries to English", "translate titles to English"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,23 @@ def run_step(made: Augmented, step: Step) -> Augmented:
     return Augmented({**made.tables, "train": train}, tools, {**made.seconds, step.step: spent})
 
 
+def translate_targets(results: Results) -> dict[str, Augmented]:
+    """Results with `target_en`, English for titles in other languages, in all tables.
+
+    The last thing that is done, since steps change titles."""
+    made = {}
+    for task, of_task in results.items():
+        start = time.perf_counter()
+        tables = {
+            split: table.assign(target_en=english_titles(table, of_task.tools.translator))
+            for split, table in of_task.tables.items()
+        }
+        made[task] = replace(
+            of_task, tables=tables, seconds={**of_task.seconds, TRANSLATE_TITLES: time.perf_counter() - start}
+        )
+    return made
+
+
 def augment_tasks(
     clean: Mapping[tuple[str, str], pd.DataFrame],
     tasks: Sequence[Task],
@@ -108,4 +126,4 @@ def augment_tasks(
 ) -> dict[str, Augmented]:
     """The whole strategy in one call: what notebook 02 does step by step, with the same result."""
     translated = translate_tasks(clean, tasks, translator, seed=seed, embedding_model=embedding_model)
-    return run_steps(translated, strategy.steps)
+    return translate_targets(run_steps(translated, strategy.steps))

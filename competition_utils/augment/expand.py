@@ -12,14 +12,13 @@ import pandas as pd
 from competition_utils.augment.rows import add_rows, originals, sample_stratified
 from competition_utils.augment.tools import Tools
 from competition_utils.data.clean import split_levels
-from competition_utils.data.languages import UNDETERMINED, detect
 from competition_utils.settings.strategy import ExpandLanguages, TranslateTitles
 from competition_utils.tasks import QC
 from competition_utils.translation.gates import Gate, changed_number, lost_in_round_trip, low_confidence, reject
 from competition_utils.translation.interface import translate_rows
+from competition_utils.translation.titles import language_if_foreign
 
 PIVOT = "en"
-SURE_OF_LANGUAGE = 0.7  # to leave a title out as one that is not English
 TRIED = 1.6  # rows translated for one wanted, since gates reject some
 
 
@@ -73,7 +72,7 @@ def translate_titles(table: pd.DataFrame, tools: Tools, settings: TranslateTitle
             continue
         rng = tools.rng(f"titles {language}")
         tried = sample_stratified(rows, int(wanted * TRIED * 2), ["label"], rng)
-        tried = tried[~_surely_foreign(tried["target"])]
+        tried = tried[language_if_foreign(tried["target"]) == ""]  # Indonesian has plain letters
         texts, confidence = translator.translate(tried["target"].tolist(), PIVOT, language)
         made = tried.assign(before=tried["target"], target=pd.array(texts, dtype="str"))
         gates = {**tools.gates, "low confidence": low_confidence(settings.min_confidence)}
@@ -87,12 +86,6 @@ def translate_titles(table: pd.DataFrame, tools: Tools, settings: TranslateTitle
 def _in_english(titles: pd.Series) -> pd.Series:
     """bool: whether a title may be English, as far as its letters show (Latin, no letter with an accent)."""
     return titles.str.contains("[A-Za-z]", regex=True) & ~titles.str.contains(r"[^\x00-\x7F]", regex=True)
-
-
-def _surely_foreign(titles: pd.Series) -> pd.Series:
-    """bool: whether a title's words are those of another language than English, as Indonesian ones in plain letters."""
-    found = detect(titles)
-    return ~found["text_language"].isin([PIVOT, UNDETERMINED]) & (found["language_confidence"] >= SURE_OF_LANGUAGE)
 
 
 def _rows_per_language(first: pd.DataFrame, languages: int, settings: ExpandLanguages) -> int:

@@ -1,6 +1,7 @@
 """The augmented table: original rows with the columns that make every later row traceable.
 
-Columns beyond the clean table: `query_en, source, origin_id, step, gate, weight`, see docs/ARCHITECTURE.md.
+Columns beyond the clean table: `query_en, source, origin_id, step, gate, weight`, and at last `target_en`, see
+docs/ARCHITECTURE.md.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 ORIGINAL = "original"
-TRACE = ["query_en", "source", "origin_id", "step", "gate", "weight"]
 
 
 def start_table(clean: pd.DataFrame, query_en: pd.Series) -> pd.DataFrame:

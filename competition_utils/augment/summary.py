@@ -123,6 +123,23 @@ def translated_examples(results: Results, rows: int = 2, seed: int = 0) -> pd.Da
     return mixed.groupby(["task", "language"]).head(rows).sort_values(["task", "language"], ignore_index=True)
 
 
+def translated_titles(results: Results) -> pd.DataFrame:
+    """`rows`, and how many have a title that was `translated`, by task and split."""
+    counts = {
+        (task, split): {"rows": len(table), "translated": int((table["target_en"] != "").sum())}
+        for task, made in results.items()
+        for split, table in made.tables.items()
+    }
+    return pd.DataFrame.from_dict(counts, orient="index").rename_axis(["task", "split"])
+
+
+def title_examples(results: Results, rows: int = 5, seed: int = 0) -> pd.DataFrame:
+    """A few translated titles with the queries beside them: `language` (of the query), `query, target, target_en`."""
+    tables = [table[table["target_en"] != ""] for made in results.values() for table in made.tables.values()]
+    shown = pd.concat(tables, ignore_index=True)[["language", "query", "target", "target_en"]]
+    return shown.sample(min(rows, len(shown)), random_state=seed).reset_index(drop=True)
+
+
 def created_examples(results: Results, rows: int = 3, seed: int = 0, source: str | None = None) -> pd.DataFrame:
     """Created rows beside the rows they were made from: a few of each task, source and language.
 

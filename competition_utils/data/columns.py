@@ -40,9 +40,18 @@ def words_by_row(texts: pd.Series) -> pd.DataFrame:
 
 def english_query(rows: pd.DataFrame) -> pd.Series:
     """`query_en`, the English of each query; the query itself where there is none ("") or no such column."""
-    if "query_en" not in rows:
-        return rows["query"]
-    return rows["query_en"].where(rows["query_en"].fillna("") != "", rows["query"])
+    return _english(rows, "query")
+
+
+def english_target(rows: pd.DataFrame) -> pd.Series:
+    """`target_en`, the English of each title in another language; the target itself where there is none, as above."""
+    return _english(rows, "target")
+
+
+def _english(rows: pd.DataFrame, of: str) -> pd.Series:
+    if f"{of}_en" not in rows:
+        return rows[of]
+    return rows[of].where(rows[f"{of}_en"].fillna("") == "", rows[f"{of}_en"])
 
 
 def group_codes(*keys: pd.Series) -> tuple[np.ndarray, int]:

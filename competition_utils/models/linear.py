@@ -17,7 +17,7 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from competition_utils.data.columns import english_query
+from competition_utils.data.columns import english_query, english_target
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.inspection import table_of_differences
@@ -184,13 +184,13 @@ class LinearModel(RelevanceModel):
 
     def _fit_idf(self, train: pd.DataFrame, view: str) -> np.ndarray:
         hasher, query = VIEWS[view]
-        texts = pd.concat([self._query_text(train, query), train["target"]]).unique()
+        texts = pd.concat([self._query_text(train, query), self._target_text(train, query)]).unique()
         return TfidfTransformer(sublinear_tf=True).fit(hasher.transform(texts)).idf_.astype(np.float32)
 
     def _features(self, pairs: pd.DataFrame) -> sparse.csr_matrix:
         cosines = np.column_stack([self._similarity(pairs, view) for view in VIEWS]).astype(np.float32)
         query = PAIR_WORDS.transform(self._query_text(pairs, "both"))
-        target = PAIR_WORDS.transform(pairs["target"])
+        target = PAIR_WORDS.transform(self._target_text(pairs, "both"))
         return sparse.hstack([sparse.csr_matrix(cosines * 5), cross_words(query, target)], format="csr")
 
     def _similarity(self, pairs: pd.DataFrame, view: str) -> np.ndarray:
@@ -198,9 +198,15 @@ class LinearModel(RelevanceModel):
         tfidf = TfidfTransformer(sublinear_tf=True)
         tfidf.idf_ = self.idf[view].astype(np.float64)
         left = tfidf.transform(hasher.transform(self._query_text(pairs, query)))
-        right = tfidf.transform(hasher.transform(pairs["target"]))
+        right = tfidf.transform(hasher.transform(self._target_text(pairs, query)))
         return _cosine(left, right)
 
     @staticmethod
     def _query_text(pairs: pd.DataFrame, which: str) -> pd.Series:
         return english_query(pairs) if which == "query_en" else pairs["query"] + " " + pairs["query_en"]
+
+    @staticmethod
+    def _target_text(pairs: pd.DataFrame, which: str) -> pd.Series:
+        if which == "query_en" or "target_en" not in pairs:
+            return english_target(pairs)
+        return (pairs["target"] + " " + pairs["target_en"]).str.rstrip()

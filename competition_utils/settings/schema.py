@@ -104,8 +104,8 @@ class EncoderSettings(TrainingSettings):
         "token_budget": "score_tokens",
     }
 
-    query_text: Literal["english", "original", "both"] = Field(
-        "english", description="what it reads of a query; english: where there is a translation"
+    input_text: Literal["english", "original", "both"] = Field(
+        "english", description="what it reads of query and title; english: translations, where there are any"
     )
     max_length: int = Field(96, ge=16, description="longest input in tokens; what is longer is cut")
     num_train_epochs: float = Field(2.0, gt=0, le=1000, description="rounds over the training rows")

@@ -126,22 +126,6 @@ def test_an_indonesian_title_is_not_taken_for_an_english_one(translator):
     assert translate_titles(table, Tools(QI, translator), TranslateTitles(share=0.5)) is table
 
 
-@pytest.mark.parametrize(
-    ("title", "foreign"),
-    [
-        ("Tas Wanita Selempang Mini Korea Murah", True),
-        ("Celana Jeans Pria Slim Fit Hitam Original", True),
-        ("Botol Minum Anak Sekolah Stainless 500ml", True),
-        ("Samsung Galaxy A54 Clear Soft Case", False),
-        ("USB Type C Fast Charging Cable 2m", False),
-        ("Polo Kemeja Style Batik Shirt", False),
-        ("A54 500ml", False),
-    ],
-)
-def test_a_titles_words_tell_whether_it_is_foreign(title, foreign):
-    assert expand._surely_foreign(pd.Series([title])).tolist() == [foreign]
-
-
 def test_category_paths_are_not_translated(translator):
     table = train()
     assert translate_titles(table, Tools(QC, translator), TranslateTitles()) is table

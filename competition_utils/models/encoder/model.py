@@ -49,6 +49,7 @@ from competition_utils.settings.schema import EncoderSettings, Section
 from competition_utils.storage import hash_json
 
 UNCUT = 1 << 30  # tokens
+TEXTS = ["query", "query_en", "target", "target_en"]
 
 
 class EncoderModel(RelevanceModel):
@@ -98,7 +99,7 @@ class EncoderModel(RelevanceModel):
     @classmethod
     def load(cls, folder: Path, overrides: Mapping[str, Any] | None = None) -> EncoderModel:
         model = cls(
-            {"query_text": BOTH} | cls.saved_settings(folder, overrides)
+            {"input_text": BOTH} | cls.saved_settings(folder, overrides)
         )  # what was read before it was a setting
         model.given_edits = cls.saved_edits(folder)
         model.tokenizer = _load(AutoTokenizer, str(folder))
@@ -114,7 +115,7 @@ class EncoderModel(RelevanceModel):
         return self.load_tokenizer()
 
     def token_parts(self, pairs: pd.DataFrame) -> pd.DataFrame:
-        return token_parts(self.tokenizer, pairs, self.settings.max_length, self.settings.query_text)
+        return token_parts(self.tokenizer, pairs, self.settings.max_length, self.settings.input_text)
 
     def token_lengths(self, pairs: pd.DataFrame) -> np.ndarray:
         return tokenise_pairs(self.tokenizer, *self._texts(pairs), UNCUT).lengths
@@ -124,7 +125,7 @@ class EncoderModel(RelevanceModel):
         return tokenise_pairs(self.tokenizer, *self._texts(pairs), self.settings.max_length)
 
     def _texts(self, pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-        return input_texts(pairs, self.settings.query_text)
+        return input_texts(pairs, self.settings.input_text)
 
     def training_rows(self, table: pd.DataFrame) -> TrainingPairs:
         """Tokens, smoothed labels, and weights (1 where the table has none)."""
@@ -203,7 +204,7 @@ class EncoderModel(RelevanceModel):
 
         network.eval()
         with torch.inference_mode():
-            return score_unique(pairs[["query", "query_en", "target"]], score)
+            return score_unique(pairs[[name for name in TEXTS if name in pairs]], score)
 
     def _scoring_compute(self, network: PreTrainedModel, tokens: TokenisedPairs, forward: Forward) -> Compute:
         """What scoring computes with: chosen with the first pairs, or what was chosen beside the fit."""

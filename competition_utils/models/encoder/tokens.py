@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from competition_utils.data.columns import english_query
+from competition_utils.data.columns import english_query, english_target
 from competition_utils.models.scoring.batching import tokenise_pairs
 from competition_utils.models.tokens import CUT, FRAME, QUERY, TARGET, TRANSLATION
 
@@ -15,11 +15,11 @@ DASH = " – "
 ENGLISH, ORIGINAL, BOTH = "english", "original", "both"
 
 
-def input_texts(pairs: pd.DataFrame, query_text: str = ENGLISH) -> tuple[pd.Series, pd.Series]:
+def input_texts(pairs: pd.DataFrame, input_text: str = ENGLISH) -> tuple[pd.Series, pd.Series]:
     """The two texts of each pair: the query, and the target.
 
-    `query_text` is english (the translation, or the original where there is none), original, or both, which gives
-    `original – English`. Raises KeyError for another.
+    `input_text` is english (translations, or the originals where there are none), original, or both: `original –
+    English` of the query, and the target as it is. Raises KeyError for another.
     """
     translated = pairs["query_en"] != ""
     texts = {
@@ -27,18 +27,18 @@ def input_texts(pairs: pd.DataFrame, query_text: str = ENGLISH) -> tuple[pd.Seri
         ORIGINAL: pairs["query"],
         BOTH: pairs["query"].where(~translated, pairs["query"] + DASH + pairs["query_en"]),
     }
-    return texts[query_text], pairs["target"]
+    return texts[input_text], english_target(pairs) if input_text == ENGLISH else pairs["target"]
 
 
-def token_parts(tokenizer: Any, pairs: pd.DataFrame, max_length: int, query_text: str = ENGLISH) -> pd.DataFrame:
+def token_parts(tokenizer: Any, pairs: pd.DataFrame, max_length: int, input_text: str = ENGLISH) -> pd.DataFrame:
     """The tokens of each pair in their order, for looking at a few: `pair` (row number), `token` (its text), `part`.
 
     `part` is query, translation, target, frame (what the tokenizer adds, and the dash before a translation), or
     cut, for a token that `max_length` keeps from the model.
     """
-    inputs = input_texts(pairs, query_text)
+    inputs = input_texts(pairs, input_text)
     kept = tokenise_pairs(tokenizer, *inputs, max_length)
-    originals = pairs["query"].str.len().where((query_text != ENGLISH) | (pairs["query_en"] == ""), 0)
+    originals = pairs["query"].str.len().where((input_text != ENGLISH) | (pairs["query_en"] == ""), 0)
     rows = []
     for pair, texts in enumerate(zip(*inputs, strict=True)):
         lengths = (kept.first.lengths[pair], kept.second.lengths[pair])

@@ -27,17 +27,18 @@ ENTRY = np.dtype([("key", KEY), ("score", "<f4")])
 HASH_KEYS = ("relevance-scores", "scores-relevance")  # 16 characters each: two independent 64-bit hashes
 CHUNK_ROWS = 50_000
 RECEIPT_SECONDS = 60.0
-INPUT = ["task", "language", "query", "query_en", "target"]
+INPUT = ["task", "language", "query", "query_en", "target", "target_en"]
 
 
 def pair_keys(pairs: pd.DataFrame) -> np.ndarray:
     """A 128-bit key a pair [n], from all columns that a model may read."""
     keys = np.empty(len(pairs), dtype=KEY)
+    columns = [name for name in INPUT if name in pairs]
     # In chunks: hashing makes a Python object of each text.
     for start in range(0, len(pairs), CHUNK_ROWS):
         chunk = slice(start, start + CHUNK_ROWS)
         for field, hash_key in zip(KEY.names, HASH_KEYS, strict=True):
-            hashes = pd.util.hash_pandas_object(pairs[INPUT].iloc[chunk], index=False, hash_key=hash_key)
+            hashes = pd.util.hash_pandas_object(pairs[columns].iloc[chunk], index=False, hash_key=hash_key)
             keys[field][chunk] = hashes.to_numpy()
     return keys
 

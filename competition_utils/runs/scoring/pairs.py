@@ -8,6 +8,7 @@ from competition_utils.data.clean import clean_table
 from competition_utils.data.languages import UNDETERMINED
 from competition_utils.tasks import Task
 from competition_utils.translation.interface import Translator, translate_table
+from competition_utils.translation.titles import english_titles
 
 PLAIN_FIELDS = {"query", "target"}
 CHUNK_ROWS = 50_000
@@ -35,5 +36,6 @@ def clean_pairs(table: pd.DataFrame, task: Task) -> pd.DataFrame:
 
 
 def translated(pairs: pd.DataFrame, translator: Translator | None) -> pd.DataFrame:
-    """The pairs with `query_en`, "" where there is no translation."""
-    return pairs.assign(query_en="" if translator is None else translate_table(pairs, translator))
+    """The pairs with `query_en` and `target_en`, "" where there is no translation."""
+    query_en = "" if translator is None else translate_table(pairs, translator)
+    return pairs.assign(query_en=query_en, target_en=english_titles(pairs, translator))

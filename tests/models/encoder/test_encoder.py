@@ -46,12 +46,12 @@ def test_a_saved_model_scores_as_before(fitted, pair_maker, tmp_path):
     np.testing.assert_allclose(load_model(tmp_path).score(held), fitted[0].score(held), atol=1e-6)
 
 
-def test_a_model_saved_before_query_text_was_a_setting_reads_both_texts_as_it_was_fitted(fitted, tmp_path):
+def test_a_model_saved_before_input_text_was_a_setting_reads_both_texts_as_it_was_fitted(fitted, tmp_path):
     fitted[0].save(tmp_path)
     saved = read_sealed_json(tmp_path / "model.json")
-    del saved["settings"]["query_text"]
+    del saved["settings"]["input_text"]
     write_sealed_json(tmp_path / "model.json", saved)
-    assert load_model(tmp_path).settings.query_text == "both"
+    assert load_model(tmp_path).settings.input_text == "both"
 
 
 def test_a_row_alone_scores_as_among_others(fitted, pair_maker):

@@ -17,15 +17,15 @@ def model(tiny_encoder):
 
 
 @pytest.mark.parametrize(
-    ("query_text", "first"),
+    ("input_text", "first"),
     [
         ("english", ["red shoe", "shoe"]),
         ("original", ["zapato rojo", "shoe"]),
         ("both", ["zapato rojo – red shoe", "shoe"]),
     ],
 )
-def test_what_is_read_of_a_query_and_the_original_where_there_is_no_translation(query_text, first):
-    assert input_texts(PAIRS, query_text)[0].tolist() == first
+def test_what_is_read_of_a_query_and_the_original_where_there_is_no_translation(input_text, first):
+    assert input_texts(PAIRS, input_text)[0].tolist() == first
 
 
 def test_a_translation_is_known_as_one_where_it_stands_instead_of_the_query(model):
@@ -37,7 +37,7 @@ def test_a_translation_is_known_as_one_where_it_stands_instead_of_the_query(mode
 
 
 def test_each_token_knows_where_it_comes_from(tiny_encoder):
-    parts = new_model("encoder", {"model_name_or_path": tiny_encoder, "query_text": "both"}).token_parts(PAIRS)
+    parts = new_model("encoder", {"model_name_or_path": tiny_encoder, "input_text": "both"}).token_parts(PAIRS)
     by_part = parts[parts["pair"] == 0].groupby("part")["token"].apply("".join)
     assert by_part.to_dict() == {
         "query": "zapato rojo", "translation": " red shoe", "target": "shoes > red", "frame": "[CLS] –[SEP][SEP]",
