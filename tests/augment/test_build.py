@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from competition_utils.augment.build import new_languages, run_step, translate_tables
+from competition_utils.augment.build import new_languages, run_step, translate_tables, translate_targets
 from competition_utils.augment.tools import Tools
 from competition_utils.settings.strategy import ExpandLanguages
-from competition_utils.tasks import QC
+from competition_utils.tasks import QC, QI
 from competition_utils.translation.open import open_translator
 
 
@@ -66,3 +66,17 @@ def test_a_step_leaves_the_results_before_it_as_they_were(tmp_path):
     assert before.tools.rejections.counts == logged
     pd.testing.assert_frame_equal(first.tables["train"], again.tables["train"])
     assert first.tools.rejections == again.tools.rejections
+
+
+def test_titles_get_their_english_after_the_steps_so_that_created_ones_have_it_too(tmp_path):
+    translator = open_translator("built_in", tmp_path)
+    title = translator.translate(["red evening dress"], "en", "vn")[0][0]
+    tables = {"train": clean((1, "en", "dress", "red evening dress", 1)).assign(task="QI")}
+    made = translate_tables(tables, Tools(QI, translator))
+    created = made.tables["train"].assign(id=2, target=title, source="translated_title")
+    made.tables["train"] = pd.concat([made.tables["train"], created], ignore_index=True)
+    train = translate_targets({"QI": made})["QI"].tables["train"]
+    assert dict(zip(train["target"], train["target_en"], strict=True)) == {
+        "red evening dress": "",
+        title: "red evening dress",
+    }

@@ -119,3 +119,20 @@ def test_every_gate_says_what_it_rejects_and_how_often(results):
 def test_weights_are_summed_by_language_and_label(results):
     table = summary.weights(results, results)
     assert table.loc[("QC", "es"), ("before", 1)] == table.loc[("QC", "es"), ("after", 1)] == 1
+
+
+def test_translated_titles_are_counted_by_split_and_shown_beside_their_queries(results):
+    made = results["QC"]
+    titles = made.tables["dev"].assign(target="lampu", target_en="lamp")
+    shown = {"QC": replace(made, tables={**made.tables, "dev": titles})}
+    assert summary.translated_titles(shown)["translated"].to_dict() == {
+        ("QC", "train"): 0,
+        ("QC", "dev"): 1,
+        ("QC", "test"): 0,
+    }
+    examples = summary.title_examples(shown)
+    assert examples[["query", "target", "target_en"]].values.tolist() == [["vestito da sera", "lampu", "lamp"]]
+
+
+def test_examples_of_titles_are_none_where_none_was_translated(results):
+    assert summary.title_examples(results).empty

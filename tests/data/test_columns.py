@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from competition_utils.data.columns import english_query, split_words
+from competition_utils.data.columns import english_query, english_target, split_words
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,9 @@ def test_a_query_without_translation_stands_for_itself():
     rows = pd.DataFrame({"query": ["rojo", "lamp", "x"], "query_en": ["red", "", None]})
     assert english_query(rows).tolist() == ["red", "lamp", "x"]
     assert english_query(rows[["query"]]).tolist() == ["rojo", "lamp", "x"]
+
+
+def test_a_target_without_english_of_its_own_stands_for_itself():
+    rows = pd.DataFrame({"target": ["lampu merah", "red lamp", "x"], "target_en": ["red lamp", "", None]})
+    assert english_target(rows).tolist() == ["red lamp", "red lamp", "x"]
+    assert english_target(rows[["target"]]).tolist() == ["lampu merah", "red lamp", "x"]

@@ -30,6 +30,21 @@ def test_the_english_query_counts_where_there_is_one(pair_maker, tmp_path):
     assert roc_auc_score(held["label"].astype(int), model.score(foreign)) > 0.9
 
 
+def test_the_english_of_a_title_counts_where_there_is_one(pair_maker, tmp_path):
+    model = new_model("linear", {})
+    model.fit(pair_maker(1500, 0), pair_maker(300, 1), work_dir=tmp_path, seed=0)
+    held = pair_maker(400, 2)
+    foreign = held.assign(target_en=held["target"], target="ไม่รู้")
+    assert roc_auc_score(held["label"].astype(int), model.score(foreign)) > 0.9
+
+
+def test_titles_that_are_english_are_scored_as_without_the_column(pair_maker, tmp_path):
+    model = new_model("linear", {})
+    model.fit(pair_maker(600, 0), pair_maker(200, 1), work_dir=tmp_path, seed=0)
+    held = pair_maker(100, 2)
+    np.testing.assert_array_equal(model.score(held.assign(target_en="")), model.score(held))
+
+
 def test_crossed_words_are_each_query_word_with_each_target_word():
     queries = sparse.csr_matrix(np.array([[1, 1, 0], [0, 0, 1], [0, 0, 0]]))
     targets = sparse.csr_matrix(np.array([[0, 1, 1], [1, 0, 0], [1, 1, 1]]))

@@ -47,6 +47,14 @@ def test_each_row_gets_the_english_of_its_own_title_whatever_the_index():
     assert english_titles(table, Marks()).to_dict() == {7: "", 3: "vn→en", 9: "", 1: "vn→en"}
 
 
+def test_a_title_alone_is_read_as_among_others():
+    together = titles(
+        VIETNAMESE, ENGLISH, THAI, "Tas Wanita Selempang Mini Korea Murah", "Polo Kemeja Style Batik Shirt"
+    )
+    alone = [english_titles(together.iloc[[row]], Marks()).iloc[0] for row in range(len(together))]
+    assert english_titles(together, Marks()).tolist() == alone
+
+
 def test_a_table_without_rows_gives_a_column_without_rows():
     assert english_titles(titles().astype("str"), Marks()).tolist() == []
 

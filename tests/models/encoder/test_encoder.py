@@ -54,6 +54,12 @@ def test_a_model_saved_before_input_text_was_a_setting_reads_both_texts_as_it_wa
     assert load_model(tmp_path).settings.input_text == "both"
 
 
+def test_a_title_is_scored_by_its_english(fitted, pair_maker):
+    held = pair_maker(64, 2, in_target=True)
+    foreign = held.assign(target="ไม่รู้", target_en=held["target"])
+    np.testing.assert_allclose(fitted[0].score(foreign), fitted[0].score(held), atol=1e-6)
+
+
 def test_a_row_alone_scores_as_among_others(fitted, pair_maker):
     held = pair_maker(40, 2, in_target=True)
     together = fitted[0].score(held)

@@ -28,6 +28,12 @@ def test_what_is_read_of_a_query_and_the_original_where_there_is_no_translation(
     assert input_texts(PAIRS, input_text)[0].tolist() == first
 
 
+@pytest.mark.parametrize(("input_text", "second"), [("english", "red lamp"), ("original", "lampu"), ("both", "lampu")])
+def test_the_english_of_a_title_is_read_with_english_only(input_text, second):
+    pairs = PAIRS.head(1).assign(target="lampu", target_en="red lamp")
+    assert input_texts(pairs, input_text)[1].tolist() == [second]
+
+
 def test_a_translation_is_known_as_one_where_it_stands_instead_of_the_query(model):
     parts = model.token_parts(PAIRS)
     by_part = parts[parts["part"] != "frame"].groupby(["pair", "part"])["token"].apply("".join)

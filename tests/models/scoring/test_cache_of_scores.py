@@ -42,6 +42,11 @@ def test_shard_size_and_repeats_do_not_change_a_score(numbers, shard_rows, tmp_p
     assert sorted(model.asked) == sorted(set(model.asked))
 
 
+def test_another_english_of_a_title_is_another_pair():
+    pairs = table([1]).assign(target_en="lamp")
+    assert pair_keys(pairs) != pair_keys(pairs.assign(target_en="shoe"))
+
+
 def test_a_killed_run_scores_again_at_most_one_shard(tmp_path):
     pairs = table(range(100))
     killed = CountingModel(dies_after=40)

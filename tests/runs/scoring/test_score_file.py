@@ -84,6 +84,17 @@ def test_the_lexicon_beside_the_input_translates_its_queries(model, tmp_path):
     assert scores[0] > scores[1] + 0.2
 
 
+def test_the_lexicon_beside_the_input_translates_titles_in_other_languages(model, tmp_path):
+    source = official(
+        tmp_path / "test_QI.txt", [(1, "shoe", "giày thể thao màu đỏ"), (2, "ring", "giày thể thao màu đỏ")]
+    )
+    lexicon = "source_lang\tsource_text\ttarget_lang\ttarget_text\nvn\tgiày thể thao màu đỏ\ten\tshoe\n"
+    (tmp_path / "lexicon.tsv").write_text(lexicon)
+    score_file(model, source, tmp_path / "scores.csv")
+    scores = pd.read_csv(tmp_path / "scores.csv")["score"]
+    assert scores[0] > scores[1] + 0.2
+
+
 def test_a_second_call_scores_nothing_anew(model, tmp_path, monkeypatch):
     source = official(tmp_path / "test_QI.txt", ROWS)
     score_file(model, source, tmp_path / "first.csv")
