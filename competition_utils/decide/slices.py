@@ -1,7 +1,7 @@
 """Where figures are lost: F1 and AUC by how far the query was translated, by its length, by kind of language.
 
-All functions take measured rows as `decide.mistakes` does: `language, query, label, score, prediction`, and `query_en`
-where there are translations.
+All functions take measured rows as `decide.mistakes` does: `language, query, target, label, score, prediction`, and
+`query_en` and `target_en` where there are translations.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from competition_utils.decide.metrics import basic_metrics
 
 NOT_LATIN = r"[^\p{Latin}\P{L}]"  # a letter of another script
 ENGLISH, WHOLE, PART, NONE = "English", "whole", "part", "none"
+TRANSLATED, FOREIGN, AS_IT_IS = "translated", "another script", "as it is"
 LENGTHS = {"0": 0, "1": 1, "2": 2, "3": 3, "4": 4, "5 to 7": 7, "8 or more": np.inf}  # words at most
 
 
@@ -31,6 +32,15 @@ def how_translated(rows: pd.DataFrame) -> pd.Series:
     kind = np.where(_kept_words(rows["query"], english), PART, WHOLE)
     kind = np.where(english == "", np.where(rows["language"] == "en", ENGLISH, NONE), kind)
     return pd.Series(kind, index=rows.index, name="translated")
+
+
+def how_target_is_read(rows: pd.DataFrame) -> pd.Series:
+    """Per row `translated`, else `another script` where the target has letters of one, else `as it is`."""
+    foreign = pc.match_substring_regex(pa.array(rows["target"], pa.large_string(), from_pandas=True), NOT_LATIN)
+    kind = np.where(foreign.to_numpy(zero_copy_only=False).astype(bool), FOREIGN, AS_IT_IS)
+    if "target_en" in rows:
+        kind = np.where(rows["target_en"].fillna("") != "", TRANSLATED, kind)
+    return pd.Series(kind, index=rows.index, name="target")
 
 
 def words_of_query(rows: pd.DataFrame) -> pd.Series:
@@ -53,7 +63,11 @@ def figures_by(rows: pd.DataFrame, by: pd.Series, seen_languages: Collection[str
 
 def where_it_loses(rows: pd.DataFrame, seen_languages: Collection[str]) -> Mapping[str, pd.DataFrame]:
     """What the rows are split by → `figures_by`'s table."""
-    splits = {"how far the query was translated": how_translated(rows), "words of the query": words_of_query(rows)}
+    splits = {
+        "how far the query was translated": how_translated(rows),
+        "words of the query": words_of_query(rows),
+        "how the target is read": how_target_is_read(rows),
+    }
     return {name: figures_by(rows, by, seen_languages) for name, by in splits.items()}
 
 

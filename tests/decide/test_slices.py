@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from competition_utils.decide.slices import figures_by, how_translated, where_it_loses, words_of_query
+from competition_utils.decide.slices import (
+    figures_by,
+    how_target_is_read,
+    how_translated,
+    where_it_loses,
+    words_of_query,
+)
 
 
 def row(language, query, query_en):
@@ -41,6 +47,12 @@ def test_words_are_counted_in_english_where_there_is_one():
     assert words_of_query(rows).tolist() == ["2", "5 to 7", "0"]
 
 
+def test_a_target_is_read_in_translation_or_in_its_own_letters():
+    rows = pd.DataFrame({"target": ["แก้ว red", "cangkir", "red mug", "ถ้วย"], "target_en": ["red mug", "mug", "", None]})
+    assert how_target_is_read(rows).tolist() == ["translated", "translated", "as it is", "another script"]
+    assert how_target_is_read(rows[["target"]]).tolist()[:3] == ["another script", "as it is", "as it is"]
+
+
 @pytest.fixture
 def measured():
     return pd.DataFrame(
@@ -48,6 +60,7 @@ def measured():
             "language": ["en", "en", "fr", "fr", "pl", "pl"],
             "query": ["mug", "red mug", "tasse", "tasse bleue", "kubek", "kubek"],
             "query_en": ["", "", "mug", "mug bleue", "", ""],
+            "target": ["mug", "cup", "mug", "blue mug", "lamp", "mug"],
             "label": [1, 0, 1, 1, 0, 1],
             "score": [0.9, 0.8, 0.6, 0.2, 0.1, 0.3],
             "prediction": [1, 1, 1, 0, 0, 0],
@@ -76,7 +89,7 @@ def test_every_row_and_every_mistake_is_in_one_part_of_each_split(drawn):
     rows = pd.DataFrame({"language": language, "label": label, "prediction": prediction}).astype(
         {"label": int, "prediction": int}
     )
-    rows = rows.assign(query=rows["language"] * 3, query_en="", score=0.5)
+    rows = rows.assign(query=rows["language"] * 3, query_en="", target="mug", score=0.5)
     for table in where_it_loses(rows, ["a"]).values():
         assert table["rows"].sum() == len(rows)
         wrong = (rows["label"] != rows["prediction"]).any()

@@ -6,7 +6,7 @@ import pytest
 from competition_utils.translation.interface import Translator
 from competition_utils.translation.titles import english_titles, language_if_foreign
 
-VIETNAMESE, THAI, ENGLISH = "ghế nằm trong bể bơi màu đỏ", "ของเล่นแมว", "red lamp for the living room"
+VIETNAMESE, THAI, ENGLISH = "ghế nằm trong bể bơi màu đỏ", "ของเล่นแมว", "red lamp for the kitchen"
 
 
 class Marks(Translator):
