@@ -25,13 +25,11 @@ def english_titles(table: pd.DataFrame, translator: Translator | None) -> pd.Ser
     "" for a category path, for a title that is English or may be, and where there is no translation. A title's
     language is that of its own words: the tag of a row is that of its query.
     """
-    english = pd.Series("", index=table.index, dtype="str", name="target_en")
-    titles = table.loc[table["task"] == QI.name, "target"].fillna("")
-    if translator is None or titles.empty:
-        return english
-    different = pd.DataFrame({"target": titles.unique()})
+    titles = table["target"].fillna("").where(table["task"] == QI.name, "")
+    different = pd.DataFrame({"target": titles[titles != ""].unique()})
+    if translator is None or different.empty:
+        return pd.Series("", index=table.index, dtype="str", name="target_en")
     different["text_language"] = language_if_foreign(different["target"])
     foreign = different[different["text_language"] != ""].assign(language=ENGLISH)
-    done = translate_rows(foreign, translator, column="target")["translated"].set_axis(foreign["target"])
-    english[titles.index] = titles.map(done.to_dict()).astype("str").fillna("")
-    return english
+    english = translate_rows(foreign, translator, column="target")["translated"].set_axis(foreign["target"])
+    return titles.map(english.to_dict()).astype("str").fillna("").rename("target_en")

@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pytest
 from scipy import sparse
 from sklearn.metrics import roc_auc_score
 
@@ -22,19 +23,12 @@ def test_a_saved_model_scores_as_before(pair_maker, tmp_path):
     np.testing.assert_array_equal(load_model(tmp_path).score(held), model.score(held))
 
 
-def test_the_english_query_counts_where_there_is_one(pair_maker, tmp_path):
+@pytest.mark.parametrize("text", ["query", "target"])
+def test_the_english_of_a_query_or_title_counts_where_there_is_one(text, pair_maker, tmp_path):
     model = new_model("linear", {})
     model.fit(pair_maker(1500, 0), pair_maker(300, 1), work_dir=tmp_path, seed=0)
     held = pair_maker(400, 2)
-    foreign = held.assign(query_en=held["query"], query="ไม่รู้")
-    assert roc_auc_score(held["label"].astype(int), model.score(foreign)) > 0.9
-
-
-def test_the_english_of_a_title_counts_where_there_is_one(pair_maker, tmp_path):
-    model = new_model("linear", {})
-    model.fit(pair_maker(1500, 0), pair_maker(300, 1), work_dir=tmp_path, seed=0)
-    held = pair_maker(400, 2)
-    foreign = held.assign(target_en=held["target"], target="ไม่รู้")
+    foreign = held.assign(**{f"{text}_en": held[text], text: "ไม่รู้"})
     assert roc_auc_score(held["label"].astype(int), model.score(foreign)) > 0.9
 
 

@@ -98,9 +98,8 @@ class EncoderModel(RelevanceModel):
 
     @classmethod
     def load(cls, folder: Path, overrides: Mapping[str, Any] | None = None) -> EncoderModel:
-        model = cls(
-            {"input_text": BOTH} | cls.saved_settings(folder, overrides)
-        )  # what was read before it was a setting
+        before_it_was_a_setting = {"input_text": BOTH}
+        model = cls(before_it_was_a_setting | cls.saved_settings(folder, overrides))
         model.given_edits = cls.saved_edits(folder)
         model.tokenizer = _load(AutoTokenizer, str(folder))
         model.network = _load(AutoModelForSequenceClassification, str(folder)).to(model.device)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 HELP = "upload a fitted model with its card to the Hugging Face Hub, as a private repository"
 EXAMPLES = """\
-  python -m competition_utils push papermill_runs/sample/finetune/QC/fold0 NAME/relevance-qc --dry-run
-  python -m competition_utils push papermill_runs/sample/finetune/QC/fold0 NAME/relevance-qc
+  python -m competition_utils push papermill_runs/sample/finetune/joint/fold0 NAME/relevance --dry-run
+  python -m competition_utils push papermill_runs/sample/finetune/joint/fold0 NAME/relevance
 
 The token is that of `hf auth login`, or HF_TOKEN in the environment; it is not stored or printed.
 """
