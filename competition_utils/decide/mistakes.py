@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.data.clean import category_prefix
-from competition_utils.data.columns import english_query, words_by_row
+from competition_utils.data.columns import english_query, english_target, words_by_row
 from competition_utils.decide.metrics import f1_from_counts
 
 FALSE_ALARM, MISSED = "false alarm", "missed"
@@ -65,12 +65,12 @@ def top_category(rows: pd.DataFrame) -> pd.Series:
 
 
 def words_in_common(rows: pd.DataFrame) -> np.ndarray:
-    """The share (0–1) of a query's words, translated where there is a translation, that its target has:
+    """The share (0–1) of a query's words that its target has, both in English where there is a translation:
     float64 [n].
 
     0 for a query without words.
     """
-    asked, given = (words_by_row(texts) for texts in (english_query(rows), rows["target"]))
+    asked, given = (words_by_row(texts) for texts in (english_query(rows), english_target(rows)))
     asked["found"] = pd.MultiIndex.from_frame(asked).isin(pd.MultiIndex.from_frame(given))
     return asked.groupby("row")["found"].mean().reindex(range(len(rows)), fill_value=0).to_numpy(np.float64)
 

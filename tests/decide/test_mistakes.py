@@ -58,6 +58,11 @@ def test_words_in_common_are_those_of_the_translation_where_there_is_one(measure
     assert words_in_common(measured).tolist() == [1, 0, 0, 1, 1, 0]
 
 
+def test_words_in_common_are_those_of_a_translated_title(measured):
+    titles = measured.assign(target="chaussure", target_en="red shoe")
+    assert words_in_common(titles).tolist() == [0.5, 0, 1, 0, 0, 0]
+
+
 def test_words_in_common_without_translations(measured):
     assert words_in_common(measured.drop(columns="query_en")).tolist() == [1, 0, 0, 0, 0, 0]
 
