@@ -26,12 +26,12 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.augment import mining
-from competition_utils.augment.embeddings import embed
 from competition_utils.augment.negatives import semantic_negatives
 from competition_utils.augment.rows import start_table
 from competition_utils.augment.tools import Tools
 from competition_utils.data.clean import clean_table
 from competition_utils.data.files import read_table
+from competition_utils.models.embeddings import embed
 from competition_utils.settings.strategy import SemanticNegatives
 from competition_utils.synthetic.folder import data_folder
 from competition_utils.tasks import TASKS, Task

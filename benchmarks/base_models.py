@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from competition_utils.augment.embeddings import embed
 from competition_utils.decide.metrics import evaluate
 from competition_utils.decide.thresholds import best_threshold
 from competition_utils.errors import UserError
 from competition_utils.models.decoder.model import DecoderModel
 from competition_utils.models.decoder.prompts import PromptWriter
 from competition_utils.models.decoder.score import score_prompts
+from competition_utils.models.embeddings import embed
 from competition_utils.models.pretrained import GEMMA_270M, MULTILINGUAL_E5
 from competition_utils.models.scoring.engine import TokenBudget
 from competition_utils.paths import run_folder, shown

@@ -28,7 +28,18 @@ ORDER = (
         "eda",
         "models",
     ),
-    *("translation", "augment", "decide", "submission_check", "submit", "plots", "runs", "share", "cli"),
+    *(
+        "translation",
+        "category_tree",
+        "augment",
+        "decide",
+        "submission_check",
+        "submit",
+        "plots",
+        "runs",
+        "share",
+        "cli",
+    ),
 )
 MODULES = sorted(path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py"))
 MOST_LINES, MOST_FILES = 350, 15

@@ -14,13 +14,16 @@ import pandas as pd
 from competition_utils.augment.rows import start_table
 from competition_utils.augment.strategies import Strategy, step_function
 from competition_utils.augment.tools import Tools
+from competition_utils.category_tree.hints import HintWriter
+from competition_utils.category_tree.tree import CategoryTree
 from competition_utils.settings.strategy import Step
-from competition_utils.tasks import Task
+from competition_utils.tasks import QC, Task
 from competition_utils.translation.gates import GATES, Gate
 from competition_utils.translation.interface import Translator, translate_rows
 from competition_utils.translation.titles import english_titles
 
 TRANSLATE, TRANSLATE_TITLES = "translate queries to English", "translate titles to English"
+HINT = "category hints"
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,8 @@ def run_step(made: Augmented, step: Step) -> Augmented:
 
 
 def translate_targets(results: Results) -> dict[str, Augmented]:
-    """Results with `target_en`, English for titles in other languages, in all tables.
-
-    The last thing that is done, since steps change titles."""
+    """Results with `target_en`, English for titles in other languages, in all tables; after all steps, since they
+    change titles."""
     made = {}
     for task, of_task in results.items():
         start = time.perf_counter()
@@ -112,6 +114,30 @@ def translate_targets(results: Results) -> dict[str, Augmented]:
         made[task] = replace(
             of_task, tables=tables, seconds={**of_task.seconds, TRANSLATE_TITLES: time.perf_counter() - start}
         )
+    return made
+
+
+def category_tree(results: Results) -> CategoryTree:
+    """The tree of all categories that QC's tables name, whatever the split; empty without QC."""
+    tables = results[QC.name].tables.values() if QC.name in results else ()
+    return CategoryTree(path for table in tables for path in table["target"].unique())
+
+
+def hint_writer(results: Results) -> HintWriter:
+    """What writes hints by the tree of these tables; it measures nearness on the queries of train."""
+    trained = pd.concat([made.tables["train"] for made in results.values()], ignore_index=True)
+    model = next(iter(results.values())).tools.embedding_model
+    return HintWriter.measured(category_tree(results), trained, model)
+
+
+def add_hints(results: Results, writer: HintWriter) -> dict[str, Augmented]:
+    """Results with `category_hint` in all tables, see `category_tree.hints`; the last thing that is done, since a hint
+    is about the English of both texts."""
+    made = {}
+    for task, of_task in results.items():
+        start = time.perf_counter()
+        tables = {split: table.assign(category_hint=writer.hints(table)) for split, table in of_task.tables.items()}
+        made[task] = replace(of_task, tables=tables, seconds={**of_task.seconds, HINT: time.perf_counter() - start})
     return made
 
 
@@ -126,4 +152,5 @@ def augment_tasks(
 ) -> dict[str, Augmented]:
     """The whole strategy in one call: what notebook 02 does step by step, with the same result."""
     translated = translate_tasks(clean, tasks, translator, seed=seed, embedding_model=embedding_model)
-    return translate_targets(run_steps(translated, strategy.steps))
+    results = translate_targets(run_steps(translated, strategy.steps))
+    return add_hints(results, hint_writer(results))

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from competition_utils.augment.embeddings import embed
 from competition_utils.augment.known_pairs import KnownPairs
 from competition_utils.augment.tools import Tools
 from competition_utils.data.columns import english_query
 from competition_utils.data.languages import scripts_of
+from competition_utils.models.embeddings import embed
 from competition_utils.progress import progress
 
 RANDOM_TRIED, NEAREST_TRIED = 96, 96  # candidates a row

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from competition_utils.augment.embeddings import embed
 from competition_utils.augment.known_pairs import KnownPairs
 from competition_utils.augment.rows import add_rows, originals, sample_stratified
 from competition_utils.augment.tools import Tools
 from competition_utils.data.columns import english_query
 from competition_utils.data.lexicon import load_lexicon
+from competition_utils.models.embeddings import embed
 from competition_utils.settings.strategy import Counterfactuals, SwappedTargets
 from competition_utils.tasks import QC
 from competition_utils.translation.interface import translate_table

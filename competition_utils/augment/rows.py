@@ -1,7 +1,7 @@
 """The augmented table: original rows with the columns that make every later row traceable.
 
-Columns beyond the clean table: `query_en, source, origin_id, step, gate, weight`, and at last `target_en`, see
-docs/ARCHITECTURE.md.
+Columns beyond the clean table: `query_en, source, origin_id, step, gate, weight`, and at last `target_en` and
+`category_hint`, see docs/ARCHITECTURE.md.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from pandas.io.formats.style import Styler
 
 from competition_utils.augment.build import Augmented, Results
 from competition_utils.augment.rows import ORIGINAL
+from competition_utils.category_tree.hints import NONE, first_relation
+from competition_utils.category_tree.tree import RELATIONS
 from competition_utils.settings.strategy import Step
 from competition_utils.translation.gates import Gate
 
@@ -138,6 +140,26 @@ def title_examples(results: Results, rows: int = 5, seed: int = 0) -> pd.DataFra
     tables = [table[table["target_en"] != ""] for made in results.values() for table in made.tables.values()]
     shown = pd.concat(tables, ignore_index=True)[["language", "query", "target", "target_en"]]
     return shown.sample(min(rows, len(shown)), random_state=seed).reset_index(drop=True)
+
+
+def hint_relations(results: Results) -> pd.DataFrame:
+    """Labelled original rows by how their target lies to the category nearest to the query: `task, relation, rows,
+    relevant` (share), the closest relation first; rows without a hint are left out."""
+    rows = pd.concat([table.assign(task=task) for task, made in results.items() for table in made.tables.values()])
+    rows = rows[(rows["source"] == ORIGINAL) & rows["label"].notna() & (rows["category_hint"] != "")]
+    relation = pd.Categorical(first_relation(rows["category_hint"]), [*RELATIONS, NONE], ordered=True)
+    counted = rows.assign(relation=relation).groupby(["task", "relation"], observed=True)["label"]
+    return counted.agg(rows="size", relevant="mean").reset_index()
+
+
+def hint_examples(results: Results, rows: int = 2, seed: int = 0) -> pd.DataFrame:
+    """A few hints of each task and label beside what they are about: `task, language, query, query_en, target,
+    category_hint, label`."""
+    tables = [made.tables["train"].assign(task=task) for task, made in results.items()]
+    shown = pd.concat(tables, ignore_index=True)
+    shown = shown[(shown["source"] == ORIGINAL) & (shown["query_en"] != "")].sample(frac=1, random_state=seed)
+    columns = ["task", "language", "query", "query_en", "target", "category_hint", "label"]
+    return shown.groupby(["task", "label"]).head(rows)[columns].sort_values(["task", "label"], ignore_index=True)
 
 
 def created_examples(results: Results, rows: int = 3, seed: int = 0, source: str | None = None) -> pd.DataFrame:

@@ -54,6 +54,18 @@ def _english(rows: pd.DataFrame, of: str) -> pd.Series:
     return rows[of].where(rows[f"{of}_en"].fillna("") == "", rows[f"{of}_en"])
 
 
+def hint(rows: pd.DataFrame) -> pd.Series:
+    """`category_hint` of each row, see `category_tree.hints`; "" where there is none or no such column."""
+    if "category_hint" not in rows:
+        return pd.Series("", index=rows.index, dtype="str")
+    return rows["category_hint"].fillna("")
+
+
+def relations_of(hints: pd.Series) -> pd.Series:
+    """The relations and the nearness of each hint, without the category's name; "" for ""."""
+    return hints.str.extract(r"^((?:[a-z]+ )+\d)(?: |$)")[0].fillna("")
+
+
 def group_codes(*keys: pd.Series) -> tuple[np.ndarray, int]:
     """int64 [n] number of each row's group of equal keys, and how many groups there are.
 

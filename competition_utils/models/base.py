@@ -1,7 +1,8 @@
 """The one interface of all ways of fitting: fit, score, save, load.
 
 A pair table is any DataFrame with the columns `task, language, query, query_en, target`, and `target_en` where titles
-are translated; a training table has `label` (0/1) too, and may have `weight` (float, 1 = a normal row).
+are translated, and `category_hint`; a training table has `label` (0/1) too, and may have `weight` (float, 1 = a normal
+row).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pandas as pd
 from competition_utils.storage import read_json, write_json
 
 WHOLE = "whole"  # an empty file in a checkpoint that was written to its end
-PAIR_COLUMNS = ["task", "language", "query", "query_en", "target", "target_en"]
+PAIR_COLUMNS = ["task", "language", "query", "query_en", "target", "target_en", "category_hint"]
 
 
 def last_whole_checkpoint(folder: Path) -> str | None:

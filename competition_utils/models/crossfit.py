@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from competition_utils.models.base import FitReport, RelevanceModel, load_model
 from competition_utils.models.checkpoints import hash_of_rows
 from competition_utils.storage import (
     hash_file,
+    hash_json,
     read_json,
     read_parquet,
     read_sealed_json,
@@ -67,16 +69,23 @@ def fit_fold(
     work_dir: Path,
     seed: int,
     other_task: pd.DataFrame | None = None,
+    beside: Mapping[str, Any] = MappingProxyType({}),
 ) -> bool:
     """Fit on the rows of all other folds and score validation, dev and test rows; False where that was done before.
 
     `folder` gets `fold0/` … with model and scores, `work_dir` the checkpoints of a fit under way. A fold counts as
-    done only for the same settings, edits of the model's parts, rows and seed.
+    done only for the same settings, edits of the model's parts, rows and seed. `beside` is what the model's folder
+    holds besides (name → content of a JSON file), so that whoever loads the model can make its input.
     """
     seen, valid = fold_rows(tables, fold, other_task)
     done, seed = folder / f"fold{fold}", seed + fold
     scored = [tables[split] for split in ("dev", "test") if split in tables]
-    identity = {**fitter.identity(), "seed": seed, "rows": hash_of_rows(seen, valid, *scored)}
+    identity = {
+        **fitter.identity(),
+        "seed": seed,
+        "rows": hash_of_rows(seen, valid, *scored),
+        "beside": hash_json(dict(beside)),
+    }
     if _is_done(done, identity):
         return False
     shutil.rmtree(done, ignore_errors=True)
@@ -84,6 +93,8 @@ def fit_fold(
     checkpoints = work_dir / f"fold{fold}"
     checkpoints.mkdir(parents=True, exist_ok=True)
     report = fitter.fit(seen, valid, work_dir=checkpoints, seed=seed)
+    for name, content in beside.items():
+        write_json(done / f"{name}.json", content)
     fitter.save(done)
     report.seconds = 0.0  # times stay out of files that later stages hash
     write_json(done / "fit.json", report.as_dict())

@@ -17,7 +17,7 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from competition_utils.data.columns import english_query, english_target
+from competition_utils.data.columns import english_query, english_target, hint, relations_of
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.inspection import table_of_differences
@@ -27,14 +27,15 @@ from competition_utils.settings.schema import LinearSettings, Section
 from competition_utils.storage import atomic_write
 
 HASH_BITS = 20
+HINT_BITS = 13
 CHUNK_ROWS = 20_000
 
 
-def _hasher(analyzer: str, ngrams: tuple[int, int]) -> HashingVectorizer:
+def _hasher(analyzer: str, ngrams: tuple[int, int], bits: int = HASH_BITS) -> HashingVectorizer:
     return HashingVectorizer(
         analyzer=analyzer,
         ngram_range=ngrams,
-        n_features=2**HASH_BITS,
+        n_features=2**bits,
         alternate_sign=False,
         norm=None,
         token_pattern=WORD,
@@ -48,6 +49,9 @@ VIEWS = {
     "words_en": (_hasher("word", (1, 1)), "query_en"),
 }
 PAIR_WORDS = _hasher("word", (1, 1))
+HINTS = _hasher("word", (1, 4), HINT_BITS)  # the relations of a category hint and its nearness, alone and together
+
+FEATURES = len(VIEWS) + 2**HASH_BITS + 2**HINT_BITS
 
 
 def cross_words(queries: sparse.csr_matrix, targets: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -80,7 +84,8 @@ class LinearTrainer:
 
 
 class LinearModel(RelevanceModel):
-    """Cosines of query and target (characters; characters and words of the English query) and crossed words."""
+    """Cosines of query and target (characters; characters and words of the English query), crossed words, and the
+    relations of the category hint."""
 
     kind = "linear"
     schema = LinearSettings
@@ -130,8 +135,8 @@ class LinearModel(RelevanceModel):
         return count_words(pairs)
 
     def parameter_table(self, network: LogisticRegression) -> pd.DataFrame:
-        """The weights that a fit gives: one a cosine, one a hashed pair of words, and the intercept."""
-        sizes = {"cosines": len(VIEWS), "crossed words": 2**HASH_BITS, "intercept": 1}
+        """The weights that a fit gives: one a cosine, one a hashed pair of words or hint, and the intercept."""
+        sizes = {"cosines": len(VIEWS), "crossed words": 2**HASH_BITS, "hints": 2**HINT_BITS, "intercept": 1}
         sizes["all"] = sum(sizes.values())
         table = pd.DataFrame({"parameters": sizes, "trainable": sizes}).rename_axis("module")
         return table.assign(tensors=1, share=100.0)[["tensors", "parameters", "trainable", "share"]]
@@ -178,7 +183,9 @@ class LinearModel(RelevanceModel):
         model = cls(cls.saved_settings(folder, overrides))
         model.given_edits = cls.saved_edits(folder)
         with np.load(folder / "weights.npz", allow_pickle=False) as stored:
-            model.weights, model.bias = stored["weights"], float(stored["bias"])
+            weights, model.bias = stored["weights"], float(stored["bias"])
+            before_hints = FEATURES - len(weights)  # a model saved by a release without them
+            model.weights = np.pad(weights, (0, before_hints))
             model.idf = {view: stored[view] for view in VIEWS}
         return model
 
@@ -191,7 +198,8 @@ class LinearModel(RelevanceModel):
         cosines = np.column_stack([self._similarity(pairs, view) for view in VIEWS]).astype(np.float32)
         query = PAIR_WORDS.transform(self._query_text(pairs, "both"))
         target = PAIR_WORDS.transform(self._target_text(pairs, "both"))
-        return sparse.hstack([sparse.csr_matrix(cosines * 5), cross_words(query, target)], format="csr")
+        hints = HINTS.transform(relations_of(hint(pairs)))
+        return sparse.hstack([sparse.csr_matrix(cosines * 5), cross_words(query, target), hints], format="csr")
 
     def _similarity(self, pairs: pd.DataFrame, view: str) -> np.ndarray:
         hasher, query = VIEWS[view]

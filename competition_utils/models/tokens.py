@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pandas as pd
 
-QUERY, TRANSLATION, TARGET, CUT = "query", "translation", "target", "cut"
+QUERY, TRANSLATION, HINT, TARGET, CUT = "query", "translation", "hint", "target", "cut"
 FRAME = "frame"  # special tokens, instruction, names of lines
-PARTS = (QUERY, TRANSLATION, TARGET, FRAME, CUT)
+PARTS = (QUERY, TRANSLATION, HINT, TARGET, FRAME, CUT)
 WORD = r"\w+"
 TEXTS = {"query": QUERY, "query_en": TRANSLATION, "target": TARGET}  # column → part
 

@@ -47,6 +47,25 @@ def positive_rates(rates: pd.DataFrame) -> Figure:
     return figure
 
 
+def hint_relations(relations: pd.DataFrame) -> Figure:
+    """Share of relevant rows by how the target lies to the category nearest to the query, a panel a task.
+
+    `relations`: `task, relation, rows, relevant` (`summary.hint_relations`).
+    """
+    tasks = relations["task"].unique()
+    figure, axes = style.new_figure(width=4.8 * len(tasks) + 1, height=3.8, cols=len(tasks))
+    for task, ax in zip(tasks, np.atleast_1d(axes), strict=True):
+        part = relations[relations["task"] == task]
+        names = part["relation"].astype("str") + part["rows"].map("  ({:,})".format)
+        ax.barh(names, part["relevant"], color=style.COLOURS["accent"])
+        every = np.average(part["relevant"], weights=part["rows"])
+        ax.axvline(every, color=style.COLOURS["neutral"], linestyle="--", label="all rows")
+        ax.invert_yaxis()
+        ax.set(title=f"{task}: relevant by the target's relation", xlabel="share of relevant rows", xlim=(0, 1))
+    _legend(figure, axes)
+    return figure
+
+
 def translation_coverage(coverage: pd.DataFrame) -> Figure:
     """Share of queries with an English translation by language and split, a panel a task.
 

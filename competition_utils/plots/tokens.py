@@ -13,6 +13,7 @@ from IPython.display import HTML
 SHADES = {
     "query": ("#9CC9EA", "#C6E0F3"),
     "translation": ("#8FD6BC", "#BFE8D9"),
+    "hint": ("#C9B8E8", "#E0D6F2"),
     "target": ("#F5CF85", "#FAE4B9"),
     "frame": ("#ECEEF1", "#F6F7F9"),
     "cut": ("#F3B8A1", "#F9DACD"),
@@ -20,6 +21,7 @@ SHADES = {
 NAMES = {
     "query": "query",
     "translation": "translation",
+    "hint": "category hint",
     "target": "target",
     "frame": "frame",
     "cut": "cut by max_length",

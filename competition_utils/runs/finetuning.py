@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from competition_utils.category_tree.hints import CATEGORIES
 from competition_utils.data.languages import language_name, scripts_of
 from competition_utils.errors import UserError
 from competition_utils.f1 import best_f1
@@ -85,7 +86,14 @@ def fit_fold(
     fitter.report_history = show
     folder, work_dir = stage.path(plan.name), stage.work_folder(plan.name)
     fitted = crossfit.fit_fold(
-        fitter, plan.tables, fold, folder=folder, work_dir=work_dir, seed=seed, other_task=plan.other_task
+        fitter,
+        plan.tables,
+        fold,
+        folder=folder,
+        work_dir=work_dir,
+        seed=seed,
+        other_task=plan.other_task,
+        beside={CATEGORIES: categories} if (categories := stage.read_json(CATEGORIES, of="augmentation")) else {},
     )
     if show is not None:
         show(crossfit.fold_report(folder, fold).history, last=True)

@@ -257,6 +257,10 @@ class RunSettings(Section):
         "minilm", description="for negatives by meaning: minilm, multilingual-e5-small, or of sentence-transformers"
     )
 
+    category_hints: bool = Field(
+        True, description="say of each pair where its query lands in the tree of QC's categories (docs/ARCHITECTURE.md)"
+    )
+
     model: Kind | OwnCode = Field("encoder", description="linear, encoder, decoder, or python:MODULE:CLASS of your own")
     fit_folds: list[Annotated[int, Field(ge=0)]] = Field(
         [0], min_length=1, description="folds that take their turn as validation rows, one fit each"

@@ -49,7 +49,7 @@ from competition_utils.settings.schema import EncoderSettings, Section
 from competition_utils.storage import hash_json
 
 UNCUT = 1 << 30  # tokens
-TEXTS = ["query", "query_en", "target", "target_en"]
+TEXTS = ["query", "query_en", "target", "target_en", "category_hint"]
 
 
 class EncoderModel(RelevanceModel):

@@ -27,7 +27,7 @@ ENTRY = np.dtype([("key", KEY), ("score", "<f4")])
 HASH_KEYS = ("relevance-scores", "scores-relevance")  # 16 characters each: two independent 64-bit hashes
 CHUNK_ROWS = 50_000
 RECEIPT_SECONDS = 60.0
-INPUT = ["task", "language", "query", "query_en", "target", "target_en"]
+INPUT = ["task", "language", "query", "query_en", "target", "target_en", "category_hint"]
 
 
 def pair_keys(pairs: pd.DataFrame) -> np.ndarray:

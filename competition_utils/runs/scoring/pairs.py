@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from competition_utils.category_tree.hints import HintWriter
 from competition_utils.data.clean import clean_table
 from competition_utils.data.languages import UNDETERMINED
 from competition_utils.tasks import Task
@@ -35,7 +36,9 @@ def clean_pairs(table: pd.DataFrame, task: Task) -> pd.DataFrame:
     return clean_table(table, task)[0].drop(columns=["origin_query", "origin_target"])
 
 
-def translated(pairs: pd.DataFrame, translator: Translator | None) -> pd.DataFrame:
-    """The pairs with `query_en` and `target_en`, "" where there is no translation."""
+def model_input(pairs: pd.DataFrame, translator: Translator | None, writer: HintWriter | None) -> pd.DataFrame:
+    """The pairs with `query_en` and `target_en`, "" where there is no translation, and `category_hint`, "" where the
+    model was fitted without hints."""
     query_en = "" if translator is None else translate_table(pairs, translator)
-    return pairs.assign(query_en=query_en, target_en=english_titles(pairs, translator))
+    pairs = pairs.assign(query_en=query_en, target_en=english_titles(pairs, translator))
+    return pairs.assign(category_hint="" if writer is None else writer.hints(pairs))

@@ -15,13 +15,14 @@ import pandas as pd
 import pyarrow as pa
 
 from competition_utils import distributed
+from competition_utils.category_tree.hints import HintWriter
 from competition_utils.data.check import fields_of, task_of
 from competition_utils.data.files import read_table
 from competition_utils.errors import UserError
 from competition_utils.models.base import load_model
 from competition_utils.models.scoring.cache import ScoreCache, model_hash, score_cached
 from competition_utils.paths import work_root
-from competition_utils.runs.scoring.pairs import CHUNK_ROWS, PLAIN_FIELDS, clean_pairs, plain_rows, translated
+from competition_utils.runs.scoring.pairs import CHUNK_ROWS, PLAIN_FIELDS, clean_pairs, model_input, plain_rows
 from competition_utils.storage import atomic_write, write_parquet
 from competition_utils.tasks import QI, TASKS, Task
 from competition_utils.translation.open import open_translator
@@ -61,7 +62,7 @@ def score_file(
     pairs = clean_pairs(*_read_pairs(source, TASKS[task] if task else None))
     translator = open_translator(str(lexicon or "auto"), source.parent)
     fitted = load_model(model, overrides)  # after the files were read: a large model takes minutes
-    pairs = translated(pairs, translator)
+    pairs = model_input(pairs, translator, HintWriter.of_model(model))
     scores = score_cached(fitted, pairs, ScoreCache(work_root() / ".cache" / "scores" / model_hash(model, overrides)))
     first_process = distributed.is_first()
     if first_process:

@@ -19,12 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from competition_utils import distributed
+from competition_utils.category_tree.hints import HintWriter
 from competition_utils.data.files import find_lexicon
 from competition_utils.errors import DamagedFile, DataError, Fault, UserError
 from competition_utils.models.base import RelevanceModel, load_model, register_own
 from competition_utils.models.scoring.cache import model_hash
 from competition_utils.progress import progress
-from competition_utils.runs.scoring.pairs import clean_pairs, translated
+from competition_utils.runs.scoring.pairs import clean_pairs, model_input
 from competition_utils.runs.scoring.shard_rows import Shard, find_shards, raise_faults, read_batches
 from competition_utils.storage import (
     atomic_write,
@@ -100,6 +101,10 @@ class ShardScorer:
     def translator(self) -> Translator | None:
         return None if self.job.lexicon is None else open_translator(str(self.job.lexicon), self.job.lexicon.parent)
 
+    @cached_property
+    def writer(self) -> HintWriter | None:
+        return HintWriter.of_model(self.job.model)
+
     def score(self, shard: Shard, advance: Advance = lambda rows: None) -> None:
         """Write the scores of a shard (`id, task, language, score`) and their receipt; `advance` is called with the
         number of rows of each batch. Raises DataError with the faults of the shard, and leaves no scores then."""
@@ -111,7 +116,7 @@ class ShardScorer:
             pq.ParquetWriter(beside, schema, write_page_checksum=True) as writer,
         ):
             for batch in read_batches(shard):
-                pairs = translated(clean_pairs(batch.table, TASKS[shard.task]), self.translator)
+                pairs = model_input(clean_pairs(batch.table, TASKS[shard.task]), self.translator, self.writer)
                 columns = [batch.ids, pairs["task"], pairs["language"], self.model.score(pairs)]
                 arrays = [pa.array(values, kind) for values, kind in zip(columns, fields.values(), strict=True)]
                 writer.write_table(pa.table(arrays, schema=schema))

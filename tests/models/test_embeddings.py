@@ -8,9 +8,9 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.models import StaticEmbedding
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from competition_utils.augment import embeddings
-from competition_utils.augment.embeddings import embed
 from competition_utils.errors import UserError
+from competition_utils.models import embeddings
+from competition_utils.models.embeddings import embed
 
 
 def test_vectors_have_length_one_and_near_meanings_are_near():
