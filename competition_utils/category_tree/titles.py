@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from competition_utils.category_tree.tree import CategoryTree
+from competition_utils.category_tree.tree import NO_NODE, CategoryTree
 from competition_utils.data.columns import split_words
-from competition_utils.translation.words import fold, function_words, stem
+from competition_utils.translation.words import fold, function_words
 
 ENGLISH = "en"
 LONGEST_NAME = 8  # words
@@ -19,7 +19,7 @@ MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 class NamesInTitles:
-    """Finds the names of a tree's categories in English titles, whatever their words' endings.
+    """Finds the names of a tree's categories in English titles, in singular or plural.
 
     "Set of 2 Bench Scrapers, steel" names "bench scraper". Of names that share words the longest counts; function
     words are passed over on both sides.
@@ -27,7 +27,7 @@ class NamesInTitles:
 
     def __init__(self, tree: CategoryTree):
         self._stems: dict[str, int] = {}
-        self._names = tree.names
+        self._tree, self._names = tree, tree.names
 
     @cached_property
     def _nodes_by_phrase(self) -> pd.DataFrame:
@@ -56,7 +56,16 @@ class NamesInTitles:
             taken[places[free]] = True
             hits = pd.DataFrame({"row": rows[starts[known][free]]}, index=pd.Index(found[known][free], name="phrase"))
             parts.append(hits.join(names.loc[names["length"] == length, ["node"]]))
-        return pd.concat(parts, ignore_index=True).drop_duplicates(ignore_index=True)
+        found = pd.concat(parts, ignore_index=True).drop_duplicates(ignore_index=True)
+        return self._most_special(found)
+
+    def _most_special(self, found: pd.DataFrame) -> pd.DataFrame:
+        """Without the categories above others that the same title names: they say less of what is sold."""
+        above = self._tree.ancestors[found["node"]]
+        above[above == found["node"].to_numpy()[:, None]] = NO_NODE
+        rows, levels = np.nonzero(above != NO_NODE)
+        named = pd.MultiIndex.from_arrays([found["row"].to_numpy()[rows], above[rows, levels]])
+        return found[~pd.MultiIndex.from_frame(found).isin(named)].reset_index(drop=True)
 
     def _words(self, texts: pd.Series) -> pd.DataFrame:
         """The words of texts in their order: `row` (by position), `stem` (a number for each stem)."""
@@ -71,7 +80,20 @@ class NamesInTitles:
         """The number of a word's stem, −1 for a word that does not count."""
         if word == "" or word in function_words(ENGLISH):
             return -1
-        return self._stems.setdefault(stem(fold(word), ENGLISH), len(self._stems))
+        return self._stems.setdefault(singular(fold(word)), len(self._stems))
+
+
+def singular(word: str) -> str:
+    """An English plural as its singular, or what both become ("bottles" and "bottle", "boxes" and "box").
+
+    D. Harman's S-stemmer (1991, "How effective is suffixing?"), and es after x, ch, sh and ss. The light stems of
+    `translation.words` take the e of "bottles" too, and "bottle" keeps its own.
+    """
+    if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+        return word
+    if word.endswith("ies"):
+        return word[:-3] + "y"
+    return word[:-2] if word.endswith(("xes", "ches", "shes", "sses")) else word[:-1]
 
 
 def _phrases(words: pd.DataFrame, length: int) -> tuple[np.ndarray, np.ndarray]:
