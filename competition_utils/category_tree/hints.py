@@ -21,7 +21,6 @@ from competition_utils.category_tree.tree import RELATIONS, CategoryTree
 from competition_utils.data.columns import english_query, english_target
 from competition_utils.models.embeddings import embed
 from competition_utils.models.pretrained import MINILM
-from competition_utils.progress import progress
 from competition_utils.storage import read_json
 from competition_utils.tasks import QC
 
@@ -80,7 +79,7 @@ class HintWriter:
         that have it as their target.
         """
         starts = range(0, len(pairs) if len(self.tree) else 0, ROWS_AT_ONCE)
-        parts = [self._hints(pairs.iloc[start : start + ROWS_AT_ONCE]) for start in progress(starts, what="hints")]
+        parts = [self._hints(pairs.iloc[start : start + ROWS_AT_ONCE]) for start in starts]
         return pd.concat(parts).rename("category_hint") if parts else pd.Series("", pairs.index, "str", "category_hint")
 
     def _hints(self, pairs: pd.DataFrame) -> pd.Series:

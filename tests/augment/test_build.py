@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pandas as pd
 
-from competition_utils.augment.build import new_languages, run_step, translate_tables, translate_targets
+from competition_utils.augment.build import (
+    HINT,
+    add_hints,
+    hint_writer,
+    new_languages,
+    run_step,
+    translate_tables,
+    translate_targets,
+)
 from competition_utils.augment.tools import Tools
+from competition_utils.category_tree.hints import first_relation
 from competition_utils.settings.strategy import ExpandLanguages
 from competition_utils.tasks import QC, QI
 from competition_utils.translation.open import open_translator
@@ -80,3 +89,21 @@ def test_titles_get_their_english_after_the_steps_so_that_created_ones_have_it_t
         "red evening dress": "",
         title: "red evening dress",
     }
+
+
+def test_hints_are_about_the_tree_of_all_splits_and_stand_in_every_table():
+    tables = {
+        "train": clean((1, "en", "vase", "home,decor,vases", 1)),
+        "test": clean((2, "en", "vase", "home,kitchen,vases and jugs", 1)),
+    }
+    results = {"QC": translate_tables(tables, Tools(QC))}
+    writer = hint_writer(results)
+    assert set(writer.tree.names["name"]) == {"home", "decor", "vases", "kitchen", "vases and jugs"}
+    made = add_hints(results, writer)["QC"]
+    assert [first_relation(table["category_hint"]).item() for table in made.tables.values()] == ["same", "department"]
+    assert HINT in made.seconds
+
+
+def test_without_categories_hints_are_empty():
+    results = {"QI": translate_tables({"train": clean((1, "en", "vase", "a vase", 1)).assign(task="QI")}, Tools(QI))}
+    assert add_hints(results, hint_writer(results))["QI"].tables["train"]["category_hint"].tolist() == [""]

@@ -6,6 +6,7 @@ from competition_utils.errors import UserError
 from competition_utils.models.base import load_model
 from competition_utils.models.crossfit import average_folds, fit_fold
 from competition_utils.models.linear import LinearModel
+from competition_utils.storage import read_json
 
 
 @pytest.fixture
@@ -102,3 +103,15 @@ def test_rows_of_the_other_task_are_seen_by_every_fit_and_scored_by_none(tables,
     ((train, valid),) = fitter.fits
     assert train["task"].value_counts().to_dict() == {"QI": 240, "QC": 50} and set(valid["task"]) == {"QI"}
     assert set(scores["task"]) == {"QI"}
+
+
+def test_what_stands_beside_a_model_belongs_to_it_and_another_makes_another_fit(tables, tmp_path):
+    fit_folds(tables, tmp_path, (0,), beside={"categories": {"paths": ["a"]}})
+    fold = tmp_path / "models" / "fold0"
+    assert read_json(fold / "categories.json") == {"paths": ["a"]}
+    fitter = CountingModel()
+    fit_folds(tables, tmp_path, (0,), fitter=fitter, beside={"categories": {"paths": ["b"]}})
+    assert len(fitter.fits) == 1
+    (fold / "categories.json").write_text("{}")
+    with pytest.raises(UserError, match=r"categories\.json"):
+        load_model(fold)

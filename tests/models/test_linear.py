@@ -5,7 +5,7 @@ from scipy import sparse
 from sklearn.metrics import roc_auc_score
 
 from competition_utils.models.base import load_model, new_model
-from competition_utils.models.linear import cross_words
+from competition_utils.models.linear import HINT_BITS, cross_words
 
 
 def test_it_learns_which_words_go_together(pair_maker, tmp_path):
@@ -61,3 +61,25 @@ def test_a_light_row_moves_the_fit_less(pair_maker, tmp_path):
     model.fit(pd.concat([clean, wrong]), pair_maker(200, 1), work_dir=tmp_path, seed=0)
     held = pair_maker(400, 2)
     assert roc_auc_score(held["label"].astype(int), model.score(held)) > 0.9
+
+
+def test_a_hint_decides_where_the_words_say_nothing(pair_maker, tmp_path):
+    def hinted(rows):
+        said = np.where(rows["label"] == 1, "same parent none 9 lamps", "sibling cousin none 9 lamps")
+        return rows.assign(query="a", query_en="", target="b", category_hint=said)
+
+    model = new_model("linear", {})
+    model.fit(hinted(pair_maker(300, 0)), hinted(pair_maker(100, 1)), work_dir=tmp_path, seed=0)
+    held = hinted(pair_maker(100, 2))
+    assert roc_auc_score(held["label"].astype(int), model.score(held)) == 1.0
+
+
+def test_a_model_of_a_release_without_hints_is_read_and_scores_as_before(pair_maker, tmp_path):
+    model = new_model("linear", {})
+    model.fit(pair_maker(300, 0), pair_maker(100, 1), work_dir=tmp_path, seed=0)
+    held, whole = pair_maker(50, 2), model.weights
+    model.weights = whole[: -(2**HINT_BITS)]  # as that release saved them
+    model.save(tmp_path)
+    loaded = load_model(tmp_path)
+    model.weights = whole
+    np.testing.assert_array_equal(loaded.score(held), model.score(held))

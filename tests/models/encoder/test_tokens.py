@@ -64,3 +64,21 @@ def test_what_is_not_cut_is_what_the_model_gets(model, max_length):
         == [max_length] * 2
     )
     assert parts.groupby("pair").size().min() > max_length
+
+
+HINTED = PAIRS.assign(category_hint=["same none none 9 shoes", ""])
+
+
+@pytest.mark.parametrize(("input_text", "first"), [("english", "red shoe"), ("both", "zapato rojo – red shoe")])
+def test_a_hint_is_read_behind_the_query(input_text, first):
+    assert input_texts(HINTED, input_text)[0].tolist() == [f"{first} | same none none 9 shoes", "shoe"]
+
+
+@pytest.mark.parametrize("input_text", ["english", "both"])
+def test_a_hint_is_known_as_one(tiny_encoder, input_text):
+    fitter = new_model("encoder", {"model_name_or_path": tiny_encoder, "input_text": input_text})
+    parts = fitter.token_parts(HINTED)
+    by_part = parts[parts["pair"] == 0].groupby("part")["token"].apply("".join).str.strip()
+    assert by_part["hint"] == "same none none 9 shoes"
+    assert by_part["translation"] == "red shoe"
+    assert "hint" not in set(parts.loc[parts["pair"] == 1, "part"])

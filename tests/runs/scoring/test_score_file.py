@@ -5,10 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from competition_utils.category_tree.hints import HintWriter
+from competition_utils.category_tree.tree import CategoryTree
 from competition_utils.cli.main import main
 from competition_utils.errors import DataError, UserError
+from competition_utils.models.base import new_model
 from competition_utils.runs.scoring import score_file as module
 from competition_utils.runs.scoring.score_file import score_file
+from competition_utils.storage import write_json
 
 WORDS = ["shoe", "lamp", "ring", "drum"]
 
@@ -168,3 +172,23 @@ def test_a_damaged_input_with_plain_columns_is_one_clear_error(tmp_path, name):
     (tmp_path / name).write_bytes(DAMAGED_INPUTS[name])
     with pytest.raises(UserError, match=r"input .*expected rows with query and target, found"):
         score_file(tmp_path / "no_model", tmp_path / name, tmp_path / "out.csv")
+
+
+def test_pairs_get_the_hints_that_the_model_was_fitted_with(tmp_path):
+    paths = ["home,decor,vases", "home,kitchen,jugs", "toys,dolls"]
+    names = [path.split(",")[-1] for path in paths]
+    rows = [(query, path) for query in names for path in paths]
+    train = pd.DataFrame(rows * 10, columns=["query", "target"]).assign(task="QC", language="en", query_en="")
+    train["label"] = (train["query"] == train["target"].str.split(",").str[-1]).astype(int)
+    writer = HintWriter.measured(CategoryTree(paths), train)
+    fitted = new_model("linear", {})
+    hinted = train.assign(category_hint=writer.hints(train), target_en="")
+    fitted.fit(hinted, hinted, work_dir=tmp_path, seed=0)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    write_json(folder / "categories.json", writer.as_dict())
+    fitted.save(folder)
+    hinted[["query", "target"]].to_csv(tmp_path / "pairs.csv", index=False)
+    score_file(folder, tmp_path / "pairs.csv", tmp_path / "scores.csv", task="QC")
+    np.testing.assert_allclose(pd.read_csv(tmp_path / "scores.csv")["score"], fitted.score(hinted), atol=1e-6)
+    assert not np.allclose(fitted.score(hinted), fitted.score(hinted.assign(category_hint="")), atol=1e-3)
