@@ -8,7 +8,7 @@ from competition_utils.data.clean import category_prefix
 from competition_utils.errors import DataError, Fault, UserError
 
 SCORE_COLUMNS = ("id", "task", "language", "score", "fold", "split")
-TEXT_COLUMNS = ("query", "query_en", "target", "target_en", "source")
+TEXT_COLUMNS = ("query", "query_en", "target", "target_en", "category_hint", "source")
 SPLITS = ("valid", "dev", "test")
 
 

@@ -1,7 +1,7 @@
-"""Where figures are lost: F1 and AUC by how far the query was translated, by its length, by kind of language.
+"""Where figures are lost: F1 and AUC by how the query was read, where it landed, its length, and kind of language.
 
 All functions take measured rows as `decide.mistakes` does: `language, query, target, label, score, prediction`, and
-`query_en` and `target_en` where there are translations.
+`query_en`, `target_en` and `category_hint` where there are.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from competition_utils.data.columns import english_query, words_by_row
+from competition_utils.data.columns import english_query, hint, relations_of, words_by_row
 from competition_utils.decide.metrics import basic_metrics
 
 NOT_LATIN = r"[^\p{Latin}\P{L}]"  # a letter of another script
 ENGLISH, WHOLE, PART, NONE = "English", "whole", "part", "none"
 TRANSLATED, FOREIGN, AS_IT_IS = "translated", "another script", "as it is"
+FAR, NEAR, NO_HINT = "far (0 to 2)", "near (7 to 9)", "no hint"
+NEARNESS = {**dict.fromkeys("012", FAR), **dict.fromkeys("3456", "between (3 to 6)"), **dict.fromkeys("789", NEAR)}
 LENGTHS = {"0": 0, "1": 1, "2": 2, "3": 3, "4": 4, "5 to 7": 7, "8 or more": np.inf}  # words at most
 
 
@@ -43,6 +45,12 @@ def how_target_is_read(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(kind, index=rows.index, name="target")
 
 
+def how_near_a_category(rows: pd.DataFrame) -> pd.Series:
+    """Per row how near the query is to a category of the tree, in tenths of train's queries: far, between, near, or `no
+    hint`."""
+    return relations_of(hint(rows)).str[-1].map(NEARNESS).fillna(NO_HINT).rename("nearest category")
+
+
 def words_of_query(rows: pd.DataFrame) -> pd.Series:
     """Per row a range of the number of different words, of the English where there is one, since Thai and Japanese have
     no blanks."""
@@ -65,6 +73,7 @@ def where_it_loses(rows: pd.DataFrame, seen_languages: Collection[str]) -> Mappi
     """What the rows are split by → `figures_by`'s table."""
     splits = {
         "how far the query was translated": how_translated(rows),
+        "how near the query is to a category": how_near_a_category(rows),
         "words of the query": words_of_query(rows),
         "how the target is read": how_target_is_read(rows),
     }

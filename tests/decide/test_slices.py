@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from competition_utils.decide.slices import (
     figures_by,
+    how_near_a_category,
     how_target_is_read,
     how_translated,
     where_it_loses,
@@ -94,3 +95,14 @@ def test_every_row_and_every_mistake_is_in_one_part_of_each_split(drawn):
         assert table["rows"].sum() == len(rows)
         wrong = (rows["label"] != rows["prediction"]).any()
         assert table["share_of_mistakes"].sum() == pytest.approx(1.0 if wrong else 0.0)
+
+
+def test_rows_are_split_by_how_near_their_query_is_to_a_category():
+    rows = pd.DataFrame(
+        {"category_hint": ["same none none 9 lamps", "cousin none none 2 hats", "none none none 5 x 9", ""]}
+    )
+    assert how_near_a_category(rows).tolist() == ["near (7 to 9)", "far (0 to 2)", "between (3 to 6)", "no hint"]
+
+
+def test_rows_of_a_release_without_hints_have_none():
+    assert how_near_a_category(pd.DataFrame({"query": ["lamp"]})).tolist() == ["no hint"]
