@@ -1,0 +1,146 @@
+"""What a model of made-up data knows of real queries: the official sample's rows as the test rows of a run.
+
+    python benchmarks/real_rows.py write DIR --train ../shared/data/taxobench --rows ../shared/data/official_sample
+    python -m competition_utils run encoder_cpu --data-dir DIR --name real -p train_rows=20000
+    python benchmarks/real_rows.py measure real --rows ../shared/data/official_sample
+
+`write` makes a data folder: train is that of the given folder and of the built-in sample together, with both lexicons;
+dev is the given folder's; test is the real rows without their labels, so that their categories belong to the tree.
+`measure` prints F1 at the run's threshold and AUC on them, for the run's model, for its linear baseline and for the
+cosine of query and path by multilingual-e5-small where that is installed, and the same by how many words of a query
+train has, and by how near the query is to a category. Nothing is tuned on these rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from competition_utils.data.columns import english_query, words_by_row
+from competition_utils.data.files import find_lexicon
+from competition_utils.decide.resample import RESAMPLES, interval, query_groups
+from competition_utils.decide.slices import figures_by, how_near_a_category
+from competition_utils.errors import UserError
+from competition_utils.models.embeddings import embed
+from competition_utils.models.pretrained import MULTILINGUAL_E5
+from competition_utils.paths import run_folder
+from competition_utils.synthetic.folder import data_folder
+from competition_utils.tasks import QC, TASKS
+
+REAL = "QC_labelled_sample.txt"
+SHARES = {"none": 0.0, "up to half": 0.5, "more than half": 0.999, "all": 1.0}
+
+
+def read_lines(path: Path) -> list[str]:
+    data = path.read_bytes()
+    return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8").splitlines()
+
+
+def write_folder(out: Path, train: Path, real: Path) -> None:
+    """The data folder that `measure`'s run is made on."""
+    out.mkdir(parents=True, exist_ok=True)
+    sources = (train, data_folder("sample"))
+    for task in TASKS.values():
+        rows = [json.loads(line) for source in sources for line in read_lines(task.find_file(source, "train"))]
+        numbered = [row | {"id": number} for number, row in enumerate(rows, 1)]
+        write_lines(out / task.file_name("train"), numbered)
+        write_lines(out / task.file_name("dev"), map(json.loads, read_lines(task.find_file(train, "dev"))))
+    kept = ("id", "task", "language", "origin_query", QC.target_field)
+    rows = [{name: row[name] for name in kept} for row in map(json.loads, read_lines(real / REAL))]
+    write_lines(out / QC.file_name("test"), rows)
+    header, *pairs = read_lines(find_lexicon(sources[0]))
+    others = read_lines(find_lexicon(sources[1]))
+    if others[0] != header:
+        raise UserError(f"lexicon: expected the columns {header!r}, found {others[0]!r}.")
+    (out / "lexicon.tsv").write_text("\n".join([header, *pairs, *others[1:]]) + "\n", encoding="utf-8")
+
+
+def write_lines(path: Path, rows) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def measured_rows(run: Path, real: Path) -> pd.DataFrame:
+    """The real rows with the run's `score, prediction, linear_score`."""
+    labels = pd.DataFrame(map(json.loads, read_lines(real / REAL)))[["id", "label"]]
+    decided = pd.read_parquet(run / "threshold_tuning" / "QC_decisions.parquet")
+    linear = pd.read_parquet(run / "finetune" / "QC_linear_scores.parquet")
+    texts = pd.read_parquet(run / "augmentation" / "QC_test.parquet").drop(
+        columns=["task", "language", "label"], errors="ignore"
+    )
+    table = decided[decided["split"] == "test"].merge(labels, on="id", validate="1:1").merge(texts, on="id")
+    scores = linear.loc[linear["split"] == "test", ["id", "score"]].rename(columns={"score": "linear_score"})
+    return table.merge(scores, on="id")
+
+
+def words_known(rows: pd.DataFrame, run: Path) -> pd.Series:
+    """A range of the share of a query's words, in English where it has that, that train's queries or paths hold."""
+    train = pd.read_parquet(run / "augmentation" / "QC_train.parquet")
+    known = set(words_by_row(pd.concat([english_query(train), train["target"]]))["word"])
+    words = words_by_row(english_query(rows))
+    share = words["word"].isin(known).groupby(words["row"]).mean().reindex(range(len(rows)), fill_value=0.0)
+    kinds = pd.cut(share.to_numpy(), [-1, *SHARES.values()], labels=list(SHARES))
+    return pd.Series(kinds.astype(str), index=rows.index, name="words that train has")
+
+
+def auc_of(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> str:
+    """AUC with its 95% interval, resampled by query."""
+    rng = np.random.default_rng(0)
+    rows_of = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    drawn = [
+        np.concatenate([rows_of[i] for i in rng.integers(0, len(rows_of), len(rows_of))]) for _ in range(RESAMPLES)
+    ]
+    aucs = [roc_auc_score(labels[rows], scores[rows]) for rows in drawn if 0 < labels[rows].mean() < 1]
+    low, high = interval(np.array(aucs))
+    return f"AUC {roc_auc_score(labels, scores):.3f} [{low:.3f}, {high:.3f}]"
+
+
+def show(rows: pd.DataFrame, run: Path) -> None:
+    labels = rows["label"].to_numpy(np.int64)
+    groups = query_groups(rows["query"])
+    ways = {"the run's model": rows["score"].to_numpy(), "linear": rows["linear_score"].to_numpy()}
+    try:
+        paths = embed(rows["target"].str.replace(",", " "), MULTILINGUAL_E5, kind="document")
+        ways["e5 cosine"] = np.einsum("nd,nd->n", embed(rows["query"], MULTILINGUAL_E5), paths)
+    except UserError as error:
+        print(f"e5 cosine: not measured: {error}")
+    print(f"{len(rows)} rows, {labels.mean():.1%} relevant")
+    for name, scores in ways.items():
+        print(f"  {name:<18}{auc_of(labels, scores, groups)}")
+    whole = figures_by(rows, pd.Series("all", index=rows.index, name="rows"), [])["f1"].item()
+    print(f"  F1 at the run's threshold {whole:.3f}; all relevant {2 * labels.mean() / (1 + labels.mean()):.3f}\n")
+    for by in (words_known(rows, run), how_near_a_category(rows)):
+        print(figures_by(rows, by, rows["language"].unique()).round(3).to_string(), "\n")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    writing = commands.add_parser("write", help="make the data folder")
+    writing.add_argument("out", type=Path)
+    writing.add_argument("--train", type=Path, required=True, help="folder with train, dev and a lexicon")
+    measuring = commands.add_parser("measure", help="measure a run on it")
+    measuring.add_argument("run")
+    for command in (writing, measuring):
+        command.add_argument("--rows", type=Path, required=True, help=f"folder with {REAL}")
+    args = parser.parse_args()
+    try:
+        if args.command == "write":
+            write_folder(args.out, args.train, args.rows)
+        else:
+            folder = run_folder(args.run)
+            show(measured_rows(folder, args.rows), folder)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
