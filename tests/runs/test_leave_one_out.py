@@ -110,6 +110,40 @@ def test_what_to_expect_stands_beside_what_was_measured(tmp_path):
     assert table.loc[0, ["expected", "measured"]].tolist() == [left_out.f1, 0.8]
 
 
+class KnowsItsLanguages(Oracle):
+    """Always right on the languages that it was fitted on, always wrong on others."""
+
+    def fit(self, train, valid, *, work_dir, seed):
+        self.known = set(train["language"])
+        Oracle.fitted_on.append((train, valid))
+        return FitReport(seed)
+
+    def score(self, pairs):
+        truth = pairs["query"].str.extract(r"(\d+)$", expand=False).astype(int).to_numpy() % 2
+        return np.where(pairs["language"].isin(self.known), truth, 1 - truth).astype(np.float32)
+
+
+def test_the_loss_is_what_the_rows_of_a_language_have_more_where_it_is_fitted_on(tmp_path):
+    left_out = leave_one_language_out(
+        augmented_table(),
+        lambda: KnowsItsLanguages({}),
+        work_dir=tmp_path,
+        seed=0,
+        with_augmentation=False,
+        resamples=20,
+    )
+    assert left_out.f1 == 0.0
+    assert (left_out.loss, left_out.loss_interval) == (1.0, (1.0, 1.0))
+
+
+def test_each_fit_sees_no_more_rows_than_asked_for_and_measures_on_all_of_them(tmp_path):
+    Oracle.fitted_on.clear()
+    given = {"work_dir": tmp_path, "seed": 0, "with_augmentation": True, "resamples": 20}
+    left_out = leave_one_language_out(augmented_table(), lambda: Oracle({}), **given, rows=100)
+    assert [len(train) for train, _ in Oracle.fitted_on] == [100] * 5
+    assert left_out.by_language["rows"].sum() == 400
+
+
 def test_one_language_cannot_be_left_out(tmp_path):
     table = augmented_table().query("language == 'en'")
     with pytest.raises(UserError, match="found 1"):

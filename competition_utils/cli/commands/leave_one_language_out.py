@@ -10,6 +10,7 @@ HELP = "fit with each language left out in turn: the F1 to expect on a language 
 EXAMPLES = """\
   python -m competition_utils leave-one-language-out sample
   python -m competition_utils leave-one-language-out sample --task QC --model encoder --settings '{num_train_epochs: 1}'
+  python -m competition_utils leave-one-language-out taxobench --model encoder --rows 12000
 """
 
 
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", default="all", help="QC, QI or all (default)")
     parser.add_argument("--model", default="linear", help="kind of model: linear (default), encoder or decoder")
     parser.add_argument("--settings", metavar="YAML", default="{}", help="its settings, e.g. '{num_train_epochs: 1}'")
+    parser.add_argument("--rows", type=int, default=0, help="rows that each fit sees, drawn at random (default: all)")
     parser.add_argument("--seed", type=int, default=0)
 
 
@@ -29,12 +31,14 @@ def run(args: argparse.Namespace) -> int:
 
     folder, settings = find_run(args.run_name), mapping_of(args.settings, "--settings")
     for task in select_tasks(args.task):
-        ways = leave_out_in_run(folder, task.name, args.model, settings, seed=args.seed)
+        ways = leave_out_in_run(folder, task.name, args.model, settings, seed=args.seed, rows=args.rows)
         print(f"\n{task.name}: F1 on a language that {args.model} was not fitted on")
         print(comparison(ways).round(4).to_string())
         for way in ways:
             low, high = way.f1_interval
             name = "with" if way.with_augmentation else "without"
             print(f"expect {way.f1:.4f} [{low:.4f}, {high:.4f}] {name} augmentation")
+            low, high = way.loss_interval
+            print(f"  {100 * way.loss:.2f} points [{100 * low:.2f}, {100 * high:.2f}] below a fit with all languages")
     print(f"\nwritten to {paths.shown(folder / 'leave_one_language_out')}")
     return 0
