@@ -106,8 +106,8 @@ def leave_one_language_out(
     """Fit, set the threshold and measure with each language of the original rows left out in turn.
 
     `train` is an augmented table with `label` and `fold`; `model()` gives an unfitted model; checkpoints go
-    to `work_dir`/<language>. `rows` is how many of its rows each fit sees, drawn at random; 0: all. Raises UserError with
-    fewer than two languages, or rows without `fold`, `source`, `origin_id`.
+    to `work_dir`/<language>. `rows` is how many of its rows each fit sees, drawn at random; 0: all.
+    Raises UserError with fewer than two languages, or rows without `fold`, `source`, `origin_id`.
     """
     languages = _languages(train)
     splits = [*language_splits(train, with_augmentation), _nothing_left_out(train, with_augmentation)]
