@@ -2,7 +2,7 @@
 
     python benchmarks/full_size.py [--rows 300000 340000] [--score-rows 165000] [--models linear encoder] [--json FILE]
     python benchmarks/full_size.py --models linear --rows 1000000 1000 --different-queries
-    python benchmarks/full_size.py --models linear --rows 20000 --file-rows 5000000
+    python benchmarks/full_size.py --models linear --rows 20000 --file-rows 5000000 -p category_hints=false
 
 Rows are generated (`synthetic/`): `--rows` of train for QC and QI, `--score-rows` of test shared by both. The encoder
 has MiniLM's tokenizer and random weights, so its scores mean nothing. With `--file-rows` the command `score` then
@@ -109,11 +109,11 @@ def run_command(project: Path, name: str, arguments: list[str]) -> dict[str, flo
     return peaks
 
 
-def run_model(project: Path, model: str, encoder: Path) -> pd.DataFrame:
+def run_model(project: Path, model: str, encoder: Path, given: list[str]) -> pd.DataFrame:
     """One run: `model, stage, seconds, peak_mib`."""
     settings = {"data_dir": project / "data", "model": model, "encoder.model_name_or_path": encoder}
     settings |= {"encoder.num_train_epochs": 1, "encoder.max_length": 48}
-    parameters = [part for key, value in settings.items() for part in ("-p", f"{key}={value}")]
+    parameters = [part for pair in (*(f"{k}={v}" for k, v in settings.items()), *given) for part in ("-p", pair)]
     peaks = run_command(project, model, ["run", "sample", "--name", model, *parameters])
     seconds = read_json(project / "papermill_runs" / model / "metrics.json")["seconds"]
     rows = [(model, stage, seconds[stage], round(peaks.get(stage, 0.0))) for stage in STAGES]
@@ -158,6 +158,7 @@ def main() -> None:
     parser.add_argument(
         "--file-rows", type=int, default=0, help="rows of a file for the command `score` (default: none)"
     )
+    parser.add_argument("-p", dest="given", action="append", default=[], metavar="KEY=VALUE", help="as in `run`")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -168,7 +169,7 @@ def main() -> None:
         make_data(project / "data", (args.rows[0], args.rows[-1]), args.score_rows, args.different_queries)
         print(f"data made in {time.monotonic() - started:.0f} s", flush=True)
         encoder = make_encoder(project / "encoder")
-        tables = [run_model(project, model, encoder) for model in args.models]
+        tables = [run_model(project, model, encoder, args.given) for model in args.models]
         tables += [score_file(project, model, args.file_rows) for model in args.models if args.file_rows]
     table = pd.concat(tables, ignore_index=True)
     print(table.to_string(index=False))

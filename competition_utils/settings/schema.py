@@ -47,7 +47,7 @@ class LinearSettings(Section):
     renamed: ClassVar[dict[str, Renaming]] = {"c": "C", "max_iterations": "max_iter"}
 
     C: float = Field(0.5, gt=0, description="inverse strength of the penalty")
-    max_iter: Whole = Field(200, description="most iterations of the solver")
+    max_iter: Whole = Field(500, description="most iterations of the solver")
 
 
 class TrainingSettings(Section):
