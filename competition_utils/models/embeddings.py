@@ -102,7 +102,10 @@ def _embed_few(model: Any, features: Mapping[str, Any]) -> Any:
 @lru_cache(maxsize=1)
 def _load(model_name: str) -> Any:
     from sentence_transformers import SentenceTransformer
+    from transformers import logging as transformers_logging
 
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()  # it loads in a moment, and would stay in a notebook
     try:
         model = SentenceTransformer(resolve(model_name)).eval()
     except (OSError, ValueError) as error:
