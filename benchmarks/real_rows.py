@@ -32,7 +32,7 @@ from competition_utils.models.embeddings import embed
 from competition_utils.models.pretrained import MULTILINGUAL_E5
 from competition_utils.paths import run_folder
 from competition_utils.synthetic.folder import data_folder
-from competition_utils.tasks import QC, TASKS
+from competition_utils.tasks import QC, QI, TASKS
 
 REAL = "QC_labelled_sample.txt"
 SHARES = {"none": 0.0, "up to half": 0.5, "more than half": 0.999, "all": 1.0}
@@ -55,6 +55,7 @@ def write_folder(out: Path, train: Path, real: Path) -> None:
     kept = ("id", "task", "language", "origin_query", QC.target_field)
     rows = [{name: row[name] for name in kept} for row in map(json.loads, read_lines(real / REAL))]
     write_lines(out / QC.file_name("test"), rows)
+    write_lines(out / QI.file_name("test"), map(json.loads, read_lines(QI.find_file(train, "test"))))  # a run wants one
     header, *pairs = read_lines(find_lexicon(sources[0]))
     others = read_lines(find_lexicon(sources[1]))
     if others[0] != header:

@@ -254,7 +254,7 @@ class DecoderModel(RelevanceModel):
 
     def _read_columns(self, pairs: pd.DataFrame) -> list[str]:
         """The columns that reach the prompt: rows identical in these are one to the model."""
-        return [name for name in (*PAIR_COLUMNS, *self.prompt.tags) if name in pairs]
+        return [name for name in dict.fromkeys((*PAIR_COLUMNS, *self.prompt.tags)) if name in pairs]
 
     def save(self, folder: Path) -> None:
         """Copy what the fit wrote: adapter and label rows as safetensors, tokenizer, model card,

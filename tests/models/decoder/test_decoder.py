@@ -153,6 +153,14 @@ def test_rows_alike_are_computed_once(fitted, monkeypatch):
     np.testing.assert_array_equal(scores[:12], scores[12:])
 
 
+def test_a_column_that_every_model_may_read_can_be_a_line_of_the_prompt_too(fitted, monkeypatch):
+    decoder = fitted("gemma3", "label_token")
+    monkeypatch.setattr(decoder.prompt, "tags", ["category_hint"])
+    pairs = toy_pairs(8, 2)
+    scores = [decoder.score(pairs.assign(category_hint=hint)) for hint in ("same none none 9 x", "")]
+    assert not np.allclose(*scores)
+
+
 def test_scores_are_in_the_order_of_the_rows(fitted):
     pairs, decoder = toy_pairs(40, 4), fitted("qwen2", "head")
     shuffled = pairs.sample(frac=1, random_state=0)
