@@ -75,8 +75,7 @@ class HintWriter:
         tree without categories.
 
         A row's hint does not depend on the other rows, but for rounding where two names are equally near. A category
-        that the tree lacks counts as known to the pairs
-        that have it as their target.
+        that the tree lacks counts as known to the pairs that have it as their target.
         """
         starts = range(0, len(pairs) if len(self.tree) else 0, ROWS_AT_ONCE)
         parts = [self._hints(pairs.iloc[start : start + ROWS_AT_ONCE]) for start in starts]
