@@ -150,12 +150,16 @@ def load_base(name: str, choice: DeviceChoice, quantization: Any = AUTO, *, shar
     quantization = quantization_config(choice, sharded=sharded) if quantization == AUTO else quantization
     own = choice.backend == "unsloth"
     model = _load_unsloth(name, choice) if own else _load_plain(name, choice, quantization, sharded)
-    in_4bit = any(type(module).__name__ == "Linear4bit" for module in model.modules())
+    in_4bit = [module for module in model.modules() if type(module).__name__ == "Linear4bit"]
     if choice.load_in_4bit and getattr(quantization, "load_in_4bit", True) and not in_4bit:
         raise UserError(  # Unsloth loads 16 bits where bitsandbytes fails, and does not stop
             f"load_in_4bit: expected layers in 4 bits in {name}, found none. Mend the installation of bitsandbytes, "
             "which may lack its library for this CUDA (`python -m bitsandbytes`), or set `load_in_4bit: false`."
         )
+    for module in in_4bit:
+        # On a CPU with bf16 bitsandbytes packs them anew at the first scoring and rounds their scales to bf16: a fit
+        # would go on with another base than it began with, and than it has when it is resumed.
+        module.support_avx512bf16_for_cpu = False
     return model
 
 
