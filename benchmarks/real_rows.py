@@ -1,7 +1,8 @@
-"""What a model of made-up data knows of real queries: the official sample's rows as the test rows of a run.
+r"""What a model of made-up data knows of real queries: the official sample's rows as the test rows of a run.
 
     python benchmarks/real_rows.py write DIR --train ../shared/data/taxobench --rows ../shared/data/official_sample
-    python -m competition_utils run encoder_cpu --data-dir DIR --name real -p train_rows=20000
+    python -m competition_utils run encoder_cpu --data-dir DIR --name real -p train_rows=20000 \
+        -p encoder.num_train_epochs=1
     python benchmarks/real_rows.py measure real --rows ../shared/data/official_sample
 
 `write` makes a data folder: train is that of the given folder and of the built-in sample together, with both lexicons;
@@ -30,17 +31,27 @@ from competition_utils.decide.slices import figures_by, how_near_a_category
 from competition_utils.errors import UserError
 from competition_utils.models.embeddings import embed
 from competition_utils.models.pretrained import MULTILINGUAL_E5
-from competition_utils.paths import run_folder
+from competition_utils.runs.artefacts import artefact_reader, find_run
 from competition_utils.synthetic.folder import data_folder
-from competition_utils.tasks import QC, QI, TASKS
+from competition_utils.tasks import QC, QI, TASKS, Task
 
 REAL = "QC_labelled_sample.txt"
 SHARES = {"none": 0.0, "up to half": 0.5, "more than half": 0.999, "all": 1.0}
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: Path | None, what: str) -> list[str]:
+    if path is None or not path.is_file():
+        raise UserError(f"expected {what}, found none. Name the folder that holds it.")
     data = path.read_bytes()
     return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8").splitlines()
+
+
+def lines_of(folder: Path, task: Task, split: str) -> list[str]:
+    return read_lines(task.find_file(folder, split), f"{task.file_name(split)} in {folder}")
+
+
+def real_rows(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in read_lines(folder / REAL, f"{REAL} in {folder}")]
 
 
 def write_folder(out: Path, train: Path, real: Path) -> None:
@@ -48,16 +59,15 @@ def write_folder(out: Path, train: Path, real: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     sources = (train, data_folder("sample"))
     for task in TASKS.values():
-        rows = [json.loads(line) for source in sources for line in read_lines(task.find_file(source, "train"))]
+        rows = [json.loads(line) for source in sources for line in lines_of(source, task, "train")]
         numbered = [row | {"id": number} for number, row in enumerate(rows, 1)]
         write_lines(out / task.file_name("train"), numbered)
-        write_lines(out / task.file_name("dev"), map(json.loads, read_lines(task.find_file(train, "dev"))))
+        write_lines(out / task.file_name("dev"), map(json.loads, lines_of(train, task, "dev")))
     kept = ("id", "task", "language", "origin_query", QC.target_field)
-    rows = [{name: row[name] for name in kept} for row in map(json.loads, read_lines(real / REAL))]
+    rows = [{name: row[name] for name in kept} for row in real_rows(real)]
     write_lines(out / QC.file_name("test"), rows)
-    write_lines(out / QI.file_name("test"), map(json.loads, read_lines(QI.find_file(train, "test"))))  # a run wants one
-    header, *pairs = read_lines(find_lexicon(sources[0]))
-    others = read_lines(find_lexicon(sources[1]))
+    write_lines(out / QI.file_name("test"), map(json.loads, lines_of(train, QI, "test")))  # a run wants one
+    (header, *pairs), others = (read_lines(find_lexicon(each), f"a lexicon in {each}") for each in sources)
     if others[0] != header:
         raise UserError(f"lexicon: expected the columns {header!r}, found {others[0]!r}.")
     (out / "lexicon.tsv").write_text("\n".join([header, *pairs, *others[1:]]) + "\n", encoding="utf-8")
@@ -69,12 +79,10 @@ def write_lines(path: Path, rows) -> None:
 
 def measured_rows(run: Path, real: Path) -> pd.DataFrame:
     """The real rows with the run's `score, prediction, linear_score`."""
-    labels = pd.DataFrame(map(json.loads, read_lines(real / REAL)))[["id", "label"]]
-    decided = pd.read_parquet(run / "threshold_tuning" / "QC_decisions.parquet")
-    linear = pd.read_parquet(run / "finetune" / "QC_linear_scores.parquet")
-    texts = pd.read_parquet(run / "augmentation" / "QC_test.parquet").drop(
-        columns=["task", "language", "label"], errors="ignore"
-    )
+    read = artefact_reader(run)
+    labels = pd.DataFrame(real_rows(real))[["id", "label"]]
+    decided, linear = read("QC_decisions", of="threshold_tuning"), read("QC_linear_scores", of="finetune")
+    texts = read("QC_test", of="augmentation")[["id", "query", "query_en", "target", "category_hint"]]
     table = decided[decided["split"] == "test"].merge(labels, on="id", validate="1:1").merge(texts, on="id")
     scores = linear.loc[linear["split"] == "test", ["id", "score"]].rename(columns={"score": "linear_score"})
     return table.merge(scores, on="id")
@@ -82,7 +90,7 @@ def measured_rows(run: Path, real: Path) -> pd.DataFrame:
 
 def words_known(rows: pd.DataFrame, run: Path) -> pd.Series:
     """A range of the share of a query's words, in English where it has that, that train's queries or paths hold."""
-    train = pd.read_parquet(run / "augmentation" / "QC_train.parquet")
+    train = artefact_reader(run)("QC_train", of="augmentation")
     known = set(words_by_row(pd.concat([english_query(train), train["target"]]))["word"])
     words = words_by_row(english_query(rows))
     share = words["word"].isin(known).groupby(words["row"]).mean().reindex(range(len(rows)), fill_value=0.0)
@@ -135,7 +143,7 @@ def main() -> int:
         if args.command == "write":
             write_folder(args.out, args.train, args.rows)
         else:
-            folder = run_folder(args.run)
+            folder = find_run(args.run)
             show(measured_rows(folder, args.rows), folder)
     except UserError as error:
         print(error, file=sys.stderr)

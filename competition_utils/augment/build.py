@@ -123,11 +123,15 @@ def category_tree(results: Results) -> CategoryTree:
     return CategoryTree(path for table in tables for path in table["target"].unique())
 
 
-def hint_writer(results: Results) -> HintWriter:
-    """What writes hints by the tree of these tables; it measures nearness on the queries of train."""
+def hint_writer(results: Results, category_hints: bool = True) -> HintWriter:
+    """What writes hints by the tree of these tables; it measures nearness on the queries of train.
+
+    Without `category_hints` its tree is empty, and so is every hint.
+    """
     trained = pd.concat([made.tables["train"] for made in results.values()], ignore_index=True)
     model = next(iter(results.values())).tools.embedding_model
-    return HintWriter.measured(category_tree(results), trained, model)
+    tree = category_tree(results) if category_hints else CategoryTree([])
+    return HintWriter.measured(tree, trained, model)
 
 
 def add_hints(results: Results, writer: HintWriter) -> dict[str, Augmented]:

@@ -143,10 +143,10 @@ def title_examples(results: Results, rows: int = 5, seed: int = 0) -> pd.DataFra
 
 
 def hint_relations(results: Results) -> pd.DataFrame:
-    """Labelled original rows by how their target lies to the category nearest to the query: `task, relation, rows,
+    """Original rows of train by how their target lies to the category nearest to the query: `task, relation, rows,
     relevant` (share), the closest relation first; rows without a hint are left out."""
-    rows = pd.concat([table.assign(task=task) for task, made in results.items() for table in made.tables.values()])
-    rows = rows[(rows["source"] == ORIGINAL) & rows["label"].notna() & (rows["category_hint"] != "")]
+    rows = pd.concat([made.tables["train"].assign(task=task) for task, made in results.items()])
+    rows = rows[(rows["source"] == ORIGINAL) & (rows["category_hint"] != "")]
     relation = pd.Categorical(first_relation(rows["category_hint"]), [*RELATIONS, NONE], ordered=True)
     counted = rows.assign(relation=relation).groupby(["task", "relation"], observed=True)["label"]
     return counted.agg(rows="size", relevant="mean").reset_index()
@@ -157,7 +157,8 @@ def hint_examples(results: Results, rows: int = 2, seed: int = 0) -> pd.DataFram
     category_hint, label`."""
     tables = [made.tables["train"].assign(task=task) for task, made in results.items()]
     shown = pd.concat(tables, ignore_index=True)
-    shown = shown[(shown["source"] == ORIGINAL) & (shown["query_en"] != "")].sample(frac=1, random_state=seed)
+    shown = shown[(shown["source"] == ORIGINAL) & (shown["query_en"] != "") & (shown["category_hint"] != "")]
+    shown = shown.sample(frac=1, random_state=seed)
     columns = ["task", "language", "query", "query_en", "target", "category_hint", "label"]
     return shown.groupby(["task", "label"]).head(rows)[columns].sort_values(["task", "label"], ignore_index=True)
 

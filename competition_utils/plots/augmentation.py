@@ -52,6 +52,8 @@ def hint_relations(relations: pd.DataFrame) -> Figure:
 
     `relations`: `task, relation, rows, relevant` (`summary.hint_relations`).
     """
+    if relations.empty:
+        return _nothing("no hints: they need rows of QC, and category_hints: true")
     tasks = relations["task"].unique()
     figure, axes = style.new_figure(width=4.8 * len(tasks) + 1, height=3.8, cols=len(tasks))
     for task, ax in zip(tasks, np.atleast_1d(axes), strict=True):

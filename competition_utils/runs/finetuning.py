@@ -93,13 +93,19 @@ def fit_fold(
         work_dir=work_dir,
         seed=seed,
         other_task=plan.other_task,
-        beside={CATEGORIES: categories} if (categories := stage.read_json(CATEGORIES, of="augmentation")) else {},
+        beside=_hints_are_made_with(stage),
     )
     if show is not None:
         show(crossfit.fold_report(folder, fold).history, last=True)
     if not fitted:
         print(f"{plan.name}, fold {fold}: fitted before with the same settings, parts and rows")
     return folder / f"fold{fold}"
+
+
+def _hints_are_made_with(stage: Stage) -> dict[str, Any]:
+    """What a fitted model keeps, so that whoever scores with it makes the same hints; {} for a run without hints."""
+    categories = stage.read_json(CATEGORIES, of="augmentation")
+    return {CATEGORIES: categories} if categories["paths"] else {}
 
 
 def gather(stage: Stage, plan: Plan, fit_folds: Sequence[int]) -> dict[str, CrossFit]:

@@ -40,7 +40,7 @@ class LeftOut:
     `by_language`: one row a language left out, `rows, f1, f1_matched_rate, f1_own` (its own best threshold,
     which nobody can know), `auc, all_positive_f1, threshold, created_rows` (augmented rows tagged with that
     language that served to fit). `f1` over all rows of all languages, each scored while left out, with its
-    95% interval by query. `loss`: by how much it is lower, on the rows of fold 0, than after a fit on as many rows of
+    95% interval by query. `drop`: by how much it is lower, on the rows of fold 0, than after a fit on as many rows of
     all languages, with its paired 95% interval; above 0 where leaving a language out costs something.
     """
 
@@ -48,16 +48,16 @@ class LeftOut:
     by_language: pd.DataFrame
     f1: float
     f1_interval: tuple[float, float]
-    loss: float
-    loss_interval: tuple[float, float]
+    drop: float
+    drop_interval: tuple[float, float]
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "with_augmentation": self.with_augmentation,
             "f1": self.f1,
             "f1_interval": list(self.f1_interval),
-            "loss": self.loss,
-            "loss_interval": list(self.loss_interval),
+            "drop": self.drop,
+            "drop_interval": list(self.drop_interval),
             "by_language": self.by_language.to_dict(orient="index"),
         }
 
@@ -121,7 +121,7 @@ def leave_one_language_out(
     sums = _resampled(pooled, "prediction", resamples, seed)
     table = pd.DataFrame(figures[:-1]).set_index("language")
     f1 = f1_score(pooled["label"].to_numpy(np.int64), pooled["prediction"].to_numpy(np.int64))
-    return LeftOut(with_augmentation, table, f1, interval(sums), *_loss(pooled, fitted, resamples, seed))
+    return LeftOut(with_augmentation, table, f1, interval(sums), *_drop(pooled, fitted, resamples, seed))
 
 
 def _nothing_left_out(train: pd.DataFrame, with_augmentation: bool) -> LanguageSplit:
@@ -131,7 +131,7 @@ def _nothing_left_out(train: pd.DataFrame, with_augmentation: bool) -> LanguageS
     return LanguageSplit(NOTHING, train[~validates & (with_augmentation | original)], held, held)
 
 
-def _loss(left_out: pd.DataFrame, fitted: pd.DataFrame, resamples: int, seed: int) -> tuple[float, tuple[float, float]]:
+def _drop(left_out: pd.DataFrame, fitted: pd.DataFrame, resamples: int, seed: int) -> tuple[float, tuple[float, float]]:
     """F1 on the rows of `fitted` less F1 on the same rows of `left_out`, and its paired interval by query."""
     both = left_out.merge(fitted[["id", "prediction"]], on="id", suffixes=("", "_fitted"), validate="1:1")
     labels = both["label"].to_numpy(np.int64)

@@ -254,7 +254,8 @@ class RunSettings(Section):
         description="auto (the folder's lexicon), built_in, none, a lexicon file, FAMILY:MODEL or python:… (README)",
     )
     embedding_model: Text = Field(
-        "minilm", description="for negatives by meaning: minilm, multilingual-e5-small, or of sentence-transformers"
+        "minilm",
+        description="of hints and negatives: minilm, multilingual-e5-small, or of sentence-transformers",
     )
 
     category_hints: bool = Field(

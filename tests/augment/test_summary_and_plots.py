@@ -138,15 +138,23 @@ def test_examples_of_titles_are_none_where_none_was_translated(results):
     assert summary.title_examples(results).empty
 
 
-def test_hints_are_counted_by_the_target_s_relation_on_labelled_original_rows(results):
+def test_hints_are_counted_by_the_target_s_relation_on_original_rows_of_train(results):
     made = results["QC"]
     train = made.tables["train"].assign(category_hint="same child none 9 dresses", label=1, source="original")
-    dev = made.tables["dev"].assign(category_hint="none none none 0 dresses", label=pd.NA)
+    dev = made.tables["dev"].assign(category_hint="child none none 0 dresses", label=0)
     created = train.assign(source="translated")
     tables = {"train": pd.concat([train, created]), "dev": dev}
     table = summary.hint_relations({"QC": replace(made, tables=tables)})
     assert table[["task", "relation", "rows", "relevant"]].values.tolist() == [["QC", "same", len(train), 1.0]]
     assert plots.hint_relations(table).axes[0].patches[0].get_width() == 1.0
+
+
+def test_a_figure_without_hints_says_why(results):
+    made = results["QC"]
+    table = summary.hint_relations(
+        {"QC": replace(made, tables={"train": made.tables["train"].assign(category_hint="")})}
+    )
+    assert "no hints" in plots.hint_relations(table).axes[0].texts[0].get_text()
 
 
 def test_examples_of_hints_show_the_english_that_they_are_about(results):

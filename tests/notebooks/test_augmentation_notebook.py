@@ -13,7 +13,7 @@ from competition_utils.augment.build import augment_tasks, run_steps
 from competition_utils.augment.strategies import load_strategy
 from competition_utils.data.prepare import prepare
 from competition_utils.runs.parameters import read_notebook
-from competition_utils.storage import hash_file, write_parquet
+from competition_utils.storage import hash_file, read_json, write_parquet
 from competition_utils.synthetic.competition import make_sample
 from competition_utils.tasks import SPLITS, TASKS
 from competition_utils.translation.open import open_translator
@@ -57,11 +57,11 @@ def cells() -> list[str]:
     return [cell["source"] for cell in read_notebook(NOTEBOOK) if cell["cell_type"] == "code"]
 
 
-def execute(sources: list[str], run: Path, data: Path, strategy: str) -> dict[str, Any]:
+def execute(sources: list[str], run: Path, data: Path, strategy: str, **parameters: Any) -> dict[str, Any]:
     """The names that the cells leave behind; the first is the parameters cell."""
     names: dict[str, Any] = {"display": lambda shown: None}
     exec(sources[0], names)
-    names |= {"run_dir": str(run), "data_dir": str(data), "strategy": strategy}
+    names |= {"run_dir": str(run), "data_dir": str(data), "strategy": strategy, **parameters}
     for source in sources[1:]:
         exec(source, names)
     return names
@@ -88,6 +88,15 @@ def test_the_cells_one_by_one_write_the_tables_of_the_whole_strategy(strategy, r
             write_parquet(tmp_path / "whole.parquet", whole[task].tables[split])
             written = run / "augmentation" / f"{task}_{split}.parquet"
             assert hash_file(written) == hash_file(tmp_path / "whole.parquet"), (task, split)
+
+
+@pytest.mark.parametrize("parameters", [{"task": "QI"}, {"category_hints": False}], ids=["QI alone", "switched off"])
+def test_without_hints_the_stage_ends_and_every_hint_is_empty(parameters, run, data):
+    names = execute(cells(), run, data, "original", **parameters)
+    for made in names["results"].values():
+        assert {hint for table in made.tables.values() for hint in table["category_hint"]} == {""}
+    assert read_json(run / "augmentation" / "categories.json")["paths"] == []
+    assert (run / "augmentation" / "figures" / "hint_relations.png").is_file()
 
 
 def test_a_step_can_be_edited_in_its_cell_and_another_left_out(run, data):

@@ -58,7 +58,7 @@ def run_stages_one_and_two() -> None:
     for name in prepared.tables:
         table = stage.read(name, of="eda")
         stage.write(name, start_table(table, pd.Series("", index=table.index)))
-    stage.save_json("categories", {})  # no hints
+    stage.save_json("categories", {"paths": []})  # no hints
     stage.finish({"tasks": {name: {} for name in TASKS}})
 
 

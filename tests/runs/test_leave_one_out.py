@@ -123,7 +123,7 @@ class KnowsItsLanguages(Oracle):
         return np.where(pairs["language"].isin(self.known), truth, 1 - truth).astype(np.float32)
 
 
-def test_the_loss_is_what_the_rows_of_a_language_have_more_where_it_is_fitted_on(tmp_path):
+def test_the_drop_is_what_the_rows_of_a_language_have_more_where_it_is_fitted_on(tmp_path):
     left_out = leave_one_language_out(
         augmented_table(),
         lambda: KnowsItsLanguages({}),
@@ -133,7 +133,7 @@ def test_the_loss_is_what_the_rows_of_a_language_have_more_where_it_is_fitted_on
         resamples=20,
     )
     assert left_out.f1 == 0.0
-    assert (left_out.loss, left_out.loss_interval) == (1.0, (1.0, 1.0))
+    assert (left_out.drop, left_out.drop_interval) == (1.0, (1.0, 1.0))
 
 
 def test_each_fit_sees_no_more_rows_than_asked_for_and_measures_on_all_of_them(tmp_path):

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
             low, high = way.f1_interval
             name = "with" if way.with_augmentation else "without"
             print(f"expect {way.f1:.4f} [{low:.4f}, {high:.4f}] {name} augmentation")
-            low, high = way.loss_interval
-            print(f"  {100 * way.loss:.2f} points [{100 * low:.2f}, {100 * high:.2f}] below a fit with all languages")
+            low, high = way.drop_interval
+            print(f"  {100 * way.drop:.2f} points [{100 * low:.2f}, {100 * high:.2f}] below a fit with all languages")
     print(f"\nwritten to {paths.shown(folder / 'leave_one_language_out')}")
     return 0
