@@ -93,7 +93,7 @@ def fit_fold(
         work_dir=work_dir,
         seed=seed,
         other_task=plan.other_task,
-        beside=_hints_are_made_with(stage),
+        beside=_tree_to_keep(stage),
     )
     if show is not None:
         show(crossfit.fold_report(folder, fold).history, last=True)
@@ -102,7 +102,7 @@ def fit_fold(
     return folder / f"fold{fold}"
 
 
-def _hints_are_made_with(stage: Stage) -> dict[str, Any]:
+def _tree_to_keep(stage: Stage) -> dict[str, Any]:
     """What a fitted model keeps, so that whoever scores with it makes the same hints; {} for a run without hints."""
     categories = stage.read_json(CATEGORIES, of="augmentation")
     return {CATEGORIES: categories} if categories["paths"] else {}
