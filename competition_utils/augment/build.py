@@ -15,6 +15,7 @@ from competition_utils.augment.rows import start_table
 from competition_utils.augment.strategies import Strategy, step_function
 from competition_utils.augment.tools import Tools
 from competition_utils.category_tree.hints import HintWriter
+from competition_utils.category_tree.ngrams import NgramVectors
 from competition_utils.category_tree.tree import CategoryTree
 from competition_utils.settings.strategy import Step
 from competition_utils.tasks import QC, Task
@@ -123,6 +124,17 @@ def category_tree(results: Results) -> CategoryTree:
     return CategoryTree(path for table in tables for path in table["target"].unique())
 
 
+def fit_ngrams(results: Results, tree: CategoryTree) -> NgramVectors | None:
+    """N-grams fitted on what the translator has by heart and on the names of the categories; None without either."""
+    tools = next(iter(results.values())).tools
+    pairs = None if tools.translator is None else tools.translator.known_pairs("en")
+    if not len(tree) or pairs is None or pairs.empty:
+        return None
+    names = tree.names["name"].drop_duplicates()
+    pairs = pd.concat([pairs, pd.DataFrame({"source_text": names, "target_text": names})], ignore_index=True)
+    return NgramVectors.fitted(pairs, tools.embedding_model, tools.seed)
+
+
 def hint_writer(results: Results, category_hints: bool = True) -> HintWriter:
     """What writes hints by the tree of these tables; it measures nearness on the queries of train.
 
@@ -131,7 +143,7 @@ def hint_writer(results: Results, category_hints: bool = True) -> HintWriter:
     trained = pd.concat([made.tables["train"] for made in results.values()], ignore_index=True)
     model = next(iter(results.values())).tools.embedding_model
     tree = category_tree(results) if category_hints else CategoryTree([])
-    return HintWriter.measured(tree, trained, model)
+    return HintWriter.measured(tree, trained, model, fit_ngrams(results, tree))
 
 
 def add_hints(results: Results, writer: HintWriter) -> dict[str, Augmented]:

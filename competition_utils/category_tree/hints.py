@@ -8,23 +8,25 @@ need not know the tree; which relation means relevant, and how far to trust it, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import faiss
 import numpy as np
 import pandas as pd
 
+from competition_utils.category_tree.ngrams import NgramVectors
 from competition_utils.category_tree.titles import NamesInTitles
 from competition_utils.category_tree.tree import RELATIONS, CategoryTree
 from competition_utils.data.columns import english_query, english_target
 from competition_utils.models.embeddings import embed
 from competition_utils.models.pretrained import MINILM
-from competition_utils.storage import read_json
+from competition_utils.storage import read_json, write_json
 from competition_utils.tasks import QC
 
-CATEGORIES = "categories"  # name of the JSON file that a stage leaves and a model keeps
+HINTS = "hints"  # the folder that stage augmentation leaves, and
+# its files, which a model keeps beside its own; the second where n-grams were fitted
+CATEGORIES, NGRAMS = "categories.json", "ngrams.safetensors"
 NEAREST = 3  # categories that a target is held against
 NONE = "none"  # where a title names no category
 ROWS_AT_ONCE = 50_000
@@ -37,38 +39,58 @@ def first_relation(hints: pd.Series) -> pd.Series:
 
 
 class HintWriter:
-    """Writes hints by one tree, the names of whose categories are embedded once."""
+    """Writes hints by one tree, the names of whose categories are embedded once.
 
-    def __init__(self, tree: CategoryTree, embedding_model: str = MINILM, tenths: Sequence[float] = ()):
+    `tenths` are the similarities of query and nearest name that part train's queries into ten. With `ngrams` a query
+    is placed by its own letters too: its vector is the sum of both.
+    """
+
+    def __init__(
+        self,
+        tree: CategoryTree,
+        embedding_model: str = MINILM,
+        tenths: Sequence[float] = (),
+        ngrams: NgramVectors | None = None,
+    ):
         self.tree, self.embedding_model, self.tenths = tree, embedding_model, np.asarray(tenths, dtype=np.float64)
+        self.ngrams = ngrams
         self._names = pd.Index(tree.names["name"].unique())
         self._index, self._in_titles = None, NamesInTitles(tree)
 
     @classmethod
-    def measured(cls, tree: CategoryTree, rows: pd.DataFrame, embedding_model: str = MINILM) -> HintWriter:
+    def measured(
+        cls,
+        tree: CategoryTree,
+        rows: pd.DataFrame,
+        embedding_model: str = MINILM,
+        ngrams: NgramVectors | None = None,
+    ) -> HintWriter:
         """A writer that knows from the queries of some rows which similarities are high."""
-        writer = cls(tree, embedding_model)
-        queries = np.sort(english_query(rows).str.lower().unique())
-        if not len(tree) or not len(queries):
+        writer = cls(tree, embedding_model, ngrams=ngrams)
+        queries = _queries(rows).drop_duplicates().sort_values(["english", "original"])
+        if not len(tree) or queries.empty:
             return writer
-        some = queries[np.linspace(0, len(queries) - 1, min(MOST_MEASURED, len(queries))).astype(np.int64)]
-        similarity, _ = writer._search(pd.Series(some))
+        some = queries.iloc[np.linspace(0, len(queries) - 1, min(MOST_MEASURED, len(queries))).astype(np.int64)]
+        similarity, _ = writer._search(some)
         writer.tenths = np.quantile(similarity[:, 0], np.arange(1, 10) / 10).round(6)
         return writer
 
-    def as_dict(self) -> dict[str, Any]:
-        """What `from_dict` makes such a writer of."""
-        return {"embedding_model": self.embedding_model, "tenths": self.tenths.tolist(), "paths": self.tree.paths}
-
-    @classmethod
-    def from_dict(cls, kept: Mapping[str, Any]) -> HintWriter:
-        return cls(CategoryTree(kept["paths"]), kept["embedding_model"], kept["tenths"])
+    def save(self, folder: Path) -> None:
+        """Write the files that `of_model` reads."""
+        kept = {"embedding_model": self.embedding_model, "tenths": self.tenths.tolist(), "paths": self.tree.paths}
+        write_json(Path(folder) / CATEGORIES, kept)
+        if self.ngrams is not None:
+            self.ngrams.save(Path(folder) / NGRAMS)
 
     @classmethod
     def of_model(cls, folder: Path) -> HintWriter | None:
         """The writer of the hints that a saved model was fitted with; None where there were none."""
-        path = Path(folder) / f"{CATEGORIES}.json"
-        return cls.from_dict(read_json(path, need=["embedding_model", "tenths", "paths"])) if path.is_file() else None
+        path, ngrams = Path(folder) / CATEGORIES, Path(folder) / NGRAMS
+        if not path.is_file():
+            return None
+        kept = read_json(path, need=["embedding_model", "tenths", "paths"])
+        vectors = NgramVectors.load(ngrams) if ngrams.is_file() else None
+        return cls(CategoryTree(kept["paths"]), kept["embedding_model"], kept["tenths"], vectors)
 
     def hints(self, pairs: pd.DataFrame) -> pd.Series:
         """The column `category_hint` of pairs with `task, query, target` and what there is of their English; "" for a
@@ -85,7 +107,7 @@ class HintWriter:
         paths = pairs["target"].where(pairs["task"] == QC.name, "").fillna("")
         tree = self.tree.including(paths.unique())
         own = paths.map({path: tree.levels[node][-1] for path, node in tree.node_of.items()})
-        names, nearest, similarity = self._nearest(english_query(pairs).str.lower(), own.where(~own.isin(self._names)))
+        names, nearest, similarity = self._nearest(_queries(pairs), own.where(~own.isin(self._names)))
         relations = self._relations(names, nearest, self._target_nodes(pairs, paths, tree), tree)
         related = pd.DataFrame(np.array([*RELATIONS, NONE], dtype=object)[relations])
         nearness = pd.Series(np.searchsorted(self.tenths, similarity)).astype("str")
@@ -93,24 +115,29 @@ class HintWriter:
         text = related[0].str.cat([*(related[place] for place in range(1, NEAREST)), nearness, first], sep=" ")
         return text.astype("str").set_axis(pairs.index)
 
-    def _search(self, queries: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    def _vectors(self, queries: pd.DataFrame) -> np.ndarray:
+        """[n, d] for `english, original`: of length 1, or the sum of two such."""
+        vectors = embed(queries["english"], self.embedding_model)
+        return vectors if self.ngrams is None else vectors + self.ngrams.embed(queries["original"])
+
+    def _search(self, queries: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Similarities [n, NEAREST] and the places of the names nearest to each query."""
         if self._index is None:
             vectors = embed(self._names, self.embedding_model)
             self._index = faiss.IndexFlatIP(vectors.shape[1])
             self._index.add(vectors)
-        return self._index.search(embed(queries, self.embedding_model), min(NEAREST, len(self._names)))
+        return self._index.search(self._vectors(queries), min(NEAREST, len(self._names)))
 
-    def _nearest(self, queries: pd.Series, new: pd.Series) -> tuple[pd.Index, np.ndarray, np.ndarray]:
+    def _nearest(self, queries: pd.DataFrame, new: pd.Series) -> tuple[pd.Index, np.ndarray, np.ndarray]:
         """Names, int64 [n, NEAREST] the places of those nearest to each query, and the similarity of the first. `new`
         is the name of the row's own target where the tree lacks it, else missing."""
-        place, different = pd.factorize(queries)
-        similarity, nearest = (found[place] for found in self._search(pd.Series(different)))
+        place = queries.groupby(["english", "original"], sort=False).ngroup().to_numpy()
+        similarity, nearest = (found[place] for found in self._search(queries.drop_duplicates()))
         rows = np.flatnonzero(new.notna())
         if not len(rows):
             return self._names, nearest, similarity[:, 0]
         code, added = pd.factorize(new.iloc[rows])
-        vectors = embed(queries.iloc[rows], self.embedding_model)
+        vectors = self._vectors(queries.iloc[rows])
         further = np.full((len(queries), 2), [-np.inf, 0])  # similarity and place of the own name
         further[rows, 0] = np.einsum("nd,nd->n", vectors, embed(added, self.embedding_model)[code])
         further[rows, 1] = len(self._names) + code
@@ -147,3 +174,8 @@ class HintWriter:
         np.minimum.at(closest, both["place"].to_numpy(), related)
         missing = NEAREST - nearest.shape[1]  # of a tree with fewer names
         return np.pad(closest.reshape(nearest.shape), ((0, 0), (0, missing)), constant_values=len(RELATIONS))
+
+
+def _queries(pairs: pd.DataFrame) -> pd.DataFrame:
+    """`english, original` of each pair's query, in lower case."""
+    return pd.DataFrame({"english": english_query(pairs).str.lower(), "original": pairs["query"].str.lower()})

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from competition_utils.models.base import FitReport, RelevanceModel, load_model
 from competition_utils.models.checkpoints import hash_of_rows
 from competition_utils.storage import (
     hash_file,
-    hash_json,
     read_json,
     read_parquet,
     read_sealed_json,
@@ -69,13 +67,13 @@ def fit_fold(
     work_dir: Path,
     seed: int,
     other_task: pd.DataFrame | None = None,
-    beside: Mapping[str, Any] = MappingProxyType({}),
+    beside: Sequence[Path] = (),
 ) -> bool:
     """Fit on the rows of all other folds and score validation, dev and test rows; False where that was done before.
 
     `folder` gets `fold0/` … with model and scores, `work_dir` the checkpoints of a fit under way. A fold counts as
-    done only for the same settings, edits of the model's parts, rows and seed. `beside` is what the model's folder
-    holds besides (name → content of a JSON file), so that whoever loads the model can make its input.
+    done only for the same settings, edits of the model's parts, rows and seed. `beside` are files of which
+    the model's folder gets copies, so that whoever loads the model can make its input.
     """
     seen, valid = fold_rows(tables, fold, other_task)
     done, seed = folder / f"fold{fold}", seed + fold
@@ -84,7 +82,7 @@ def fit_fold(
         **fitter.identity(),
         "seed": seed,
         "rows": hash_of_rows(seen, valid, *scored),
-        "beside": hash_json(dict(beside)),
+        "beside": {path.name: hash_file(path) for path in beside},
     }
     if _is_done(done, identity):
         return False
@@ -93,8 +91,8 @@ def fit_fold(
     checkpoints = work_dir / f"fold{fold}"
     checkpoints.mkdir(parents=True, exist_ok=True)
     report = fitter.fit(seen, valid, work_dir=checkpoints, seed=seed)
-    for name, content in beside.items():
-        write_json(done / f"{name}.json", content)
+    for path in beside:
+        shutil.copyfile(path, done / path.name)
     fitter.save(done)
     report.seconds = 0.0  # times stay out of files that later stages hash
     write_json(done / "fit.json", report.as_dict())

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from competition_utils.category_tree.hints import CATEGORIES
+from competition_utils.category_tree.hints import CATEGORIES, HINTS
 from competition_utils.data.languages import language_name, scripts_of
 from competition_utils.errors import UserError
 from competition_utils.f1 import best_f1
@@ -20,6 +20,7 @@ from competition_utils.models.base import RelevanceModel
 from competition_utils.models.crossfit import CrossFit
 from competition_utils.paths import stage_folder
 from competition_utils.runs.stage import Stage
+from competition_utils.storage import read_json
 from competition_utils.tasks import SPLITS, TASKS, select_tasks
 
 Tables = Mapping[str, Mapping[str, pd.DataFrame]]
@@ -93,7 +94,7 @@ def fit_fold(
         work_dir=work_dir,
         seed=seed,
         other_task=plan.other_task,
-        beside=_tree_to_keep(stage),
+        beside=_hint_files(stage),
     )
     if show is not None:
         show(crossfit.fold_report(folder, fold).history, last=True)
@@ -102,10 +103,10 @@ def fit_fold(
     return folder / f"fold{fold}"
 
 
-def _tree_to_keep(stage: Stage) -> dict[str, Any]:
-    """What a fitted model keeps, so that whoever scores with it makes the same hints; {} for a run without hints."""
-    categories = stage.read_json(CATEGORIES, of="augmentation")
-    return {CATEGORIES: categories} if categories["paths"] else {}
+def _hint_files(stage: Stage) -> list[Path]:
+    """What a fitted model keeps, so that whoever scores with it makes the same hints; none for a run without hints."""
+    folder = stage.path(HINTS, of="augmentation")
+    return sorted(folder.iterdir()) if read_json(folder / CATEGORIES)["paths"] else []
 
 
 def gather(stage: Stage, plan: Plan, fit_folds: Sequence[int]) -> dict[str, CrossFit]:

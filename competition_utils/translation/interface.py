@@ -41,6 +41,10 @@ class Translator(ABC):
         """Per text the language its words are in, "" where this translator does not know."""
         return [""] * len(texts)
 
+    def known_pairs(self, target: str) -> pd.DataFrame:
+        """`source_text, target_text`: what this translator has by heart, of any language; none for most."""
+        return pd.DataFrame({"source_text": [], "target_text": []}, dtype="str")
+
 
 def translate_table(
     table: pd.DataFrame, translator: Translator, *, column: str = "query", target: str = "en"

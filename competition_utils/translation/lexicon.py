@@ -102,6 +102,10 @@ class LexiconTranslator(Translator):
         """The pieces a text is translated by, in the order of the text."""
         return cut_into_pieces(text, self._index(source, target))
 
+    def known_pairs(self, target: str) -> pd.DataFrame:
+        pairs = [pair for (_, made), pairs in self._pairs.items() if made == target for pair in pairs]
+        return pd.DataFrame(pairs, columns=["source_text", "target_text"], dtype="str")
+
     def guess_language(self, texts: Sequence[str], target: str) -> list[str]:
         """Per text the language most of its words are in; "" where the words of `target` explain it as
         well.

@@ -17,6 +17,7 @@ from competition_utils.augment.tools import Tools
 from competition_utils.category_tree.hints import first_relation
 from competition_utils.settings.strategy import ExpandLanguages
 from competition_utils.tasks import QC, QI
+from competition_utils.translation.lexicon import COLUMNS, LexiconTranslator
 from competition_utils.translation.open import open_translator
 
 
@@ -102,6 +103,22 @@ def test_hints_are_about_the_tree_of_all_splits_and_stand_in_every_table():
     made = add_hints(results, writer)["QC"]
     assert [first_relation(table["category_hint"]).item() for table in made.tables.values()] == ["same", "department"]
     assert HINT in made.seconds
+
+
+def test_a_lexicon_places_a_query_that_it_lacks_by_the_letters_of_its_words():
+    lexicon = pd.DataFrame(
+        [("de", "blumenvase", "en", "flower vase"), ("de", "kochtopf", "en", "cooking pot")] * 20, columns=COLUMNS
+    )
+    paths = ["home,decor,vases", "home,kitchen,pots", "home,lighting,lamps"]
+    tables = {"train": clean(*((row, "de", "vasenset", path, 1) for row, path in enumerate(paths)))}
+    results = {"QC": translate_tables(tables, Tools(QC, LexiconTranslator(lexicon)))}
+    made = add_hints(results, hint_writer(results))["QC"].tables["train"]
+    assert made["query_en"].tolist() == [""] * 3 and made["category_hint"].str.endswith(" vases").all()
+
+
+def test_without_a_lexicon_there_are_no_ngrams():
+    results = {"QC": translate_tables(TABLES, Tools(QC))}
+    assert hint_writer(results).ngrams is None
 
 
 def test_without_categories_hints_are_empty():

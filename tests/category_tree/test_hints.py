@@ -9,7 +9,6 @@ import pytest
 from competition_utils.category_tree import hints as module
 from competition_utils.category_tree.hints import HintWriter, first_relation
 from competition_utils.category_tree.tree import CategoryTree
-from competition_utils.storage import write_json
 
 PATHS = ["home,kitchen,water bottles", "home,kitchen,flasks", "home,decor,vases", "toys,water guns"]
 
@@ -115,7 +114,7 @@ def test_nearness_counts_the_tenths_of_the_measured_queries_that_are_less_near(w
 
 
 def test_a_model_s_folder_gives_back_the_writer(writer, tmp_path):
-    write_json(tmp_path / "categories.json", writer.as_dict())
+    writer.save(tmp_path)
     table = pairs(("QC", "water bottles", "home,kitchen"), ("QI", "vases", "vase"))
     assert HintWriter.of_model(tmp_path).hints(table).tolist() == writer.hints(table).tolist()
 

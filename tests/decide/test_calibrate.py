@@ -50,7 +50,7 @@ def test_beta_undoes_what_platt_cannot():
     assert errors["beta"] < errors["platt"] / 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.sampled_from(sorted(FITS)),
     hnp.arrays(np.int64, 30, elements=st.integers(0, 1)).filter(lambda labels: 0 < labels.sum() < 30),

@@ -140,7 +140,7 @@ def columns_of(rows):
     return labels, scores / 6, groups
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=ROWS, seed=st.integers(0, 5))
 def test_resampled_auc_is_that_of_scikit_learn_with_the_draws_as_weights(rows, seed):
     labels, scores, groups = columns_of(rows)
@@ -153,7 +153,6 @@ def test_resampled_auc_is_that_of_scikit_learn_with_the_draws_as_weights(rows, s
             assert np.isnan(auc)
 
 
-@settings(deadline=None)
 @given(rows=ROWS)
 def test_resampled_auc_of_reversed_scores_is_the_rest_to_one(rows):
     labels, scores, groups = columns_of(rows)
@@ -161,7 +160,6 @@ def test_resampled_auc_of_reversed_scores_is_the_rest_to_one(rows):
     np.testing.assert_allclose(both[~np.isnan(both)], 1)
 
 
-@settings(deadline=None)
 @given(rows=ROWS)
 def test_resampled_auc_depends_on_the_order_of_scores_alone(rows):
     labels, scores, groups = columns_of(rows)
@@ -169,7 +167,6 @@ def test_resampled_auc_depends_on_the_order_of_scores_alone(rows):
     np.testing.assert_array_equal(found, bent)
 
 
-@settings(deadline=None)
 @given(rows=ROWS, order=st.randoms(use_true_random=False))
 def test_resampled_auc_does_not_depend_on_the_order_of_rows(rows, order):
     shuffled = order.sample(rows, len(rows))

@@ -42,7 +42,7 @@ def best_by_brute_force(labels, scores, languages):
     return max(tried)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS)
 def test_unshrunk_thresholds_have_the_best_joint_f1_of_all_pairs_of_cuts(rows):
     labels, scores, languages = rows

@@ -105,13 +105,15 @@ def test_rows_of_the_other_task_are_seen_by_every_fit_and_scored_by_none(tables,
     assert set(scores["task"]) == {"QI"}
 
 
-def test_what_stands_beside_a_model_belongs_to_it_and_another_makes_another_fit(tables, tmp_path):
-    fit_folds(tables, tmp_path, (0,), beside={"categories": {"paths": ["a"]}})
+def test_files_beside_a_model_belong_to_it_and_others_make_another_fit(tables, tmp_path):
+    (beside := tmp_path / "categories.json").write_text('["a"]')
+    fit_folds(tables, tmp_path, (0,), beside=[beside])
     fold = tmp_path / "models" / "fold0"
-    assert read_json(fold / "categories.json") == {"paths": ["a"]}
+    assert read_json(fold / "categories.json") == ["a"]
+    beside.write_text('["b"]')
     fitter = CountingModel()
-    fit_folds(tables, tmp_path, (0,), fitter=fitter, beside={"categories": {"paths": ["b"]}})
-    assert len(fitter.fits) == 1
+    fit_folds(tables, tmp_path, (0,), fitter=fitter, beside=[beside])
+    assert len(fitter.fits) == 1 and read_json(fold / "categories.json") == ["b"]
     (fold / "categories.json").write_text("{}")
     with pytest.raises(UserError, match=r"categories\.json"):
         load_model(fold)

@@ -95,7 +95,7 @@ def test_without_hints_the_stage_ends_and_every_hint_is_empty(parameters, run, d
     names = execute(cells(), run, data, "original", **parameters)
     for made in names["results"].values():
         assert {hint for table in made.tables.values() for hint in table["category_hint"]} == {""}
-    assert read_json(run / "augmentation" / "categories.json")["paths"] == []
+    assert read_json(run / "augmentation" / "hints" / "categories.json")["paths"] == []
     assert (run / "augmentation" / "figures" / "hint_relations.png").is_file()
 
 

@@ -35,7 +35,7 @@ def run_notebook(project: Path, training: str) -> Path:
     """Execute notebook 03 for two tables of 32 rows; gives the run's folder."""
     run = project / "papermill_runs" / training
     write_json(run / "augmentation" / "metrics.json", {"tasks": {"QC": {}, "QI": {}}})
-    write_json(run / "augmentation" / "categories.json", {"paths": []})  # no hints
+    write_json(run / "augmentation" / "hints" / "categories.json", {"paths": []})  # no hints
     for task, first_id in (("QC", 1), ("QI", 1001)):
         table = augmented(task, 32, first_id)
         write_parquet(run / "augmentation" / f"{task}_train.parquet", table)

@@ -64,7 +64,7 @@ def records(tmp_path_factory) -> dict[str, dict]:
     build_random_model(root / "tiny", "gemma3-tiny", [*THINGS] * 40)
     run = root / "papermill_runs" / "edited"
     write_json(run / "augmentation" / "metrics.json", {"tasks": {"QC": {}}})
-    write_json(run / "augmentation" / "categories.json", {"paths": []})  # no hints
+    write_json(run / "augmentation" / "hints" / "categories.json", {"paths": []})  # no hints
     write_parquet(run / "augmentation" / "QC_train.parquet", augmented("QC", 32, 1))
     decoder = DECODER | {"model_name_or_path": str(root / "tiny")}
     with pytest.MonkeyPatch.context() as patch:

@@ -16,6 +16,8 @@ import pytest
 
 from competition_utils import hosted, paths
 from competition_utils.augment.rows import start_table
+from competition_utils.category_tree.hints import HINTS, HintWriter
+from competition_utils.category_tree.tree import CategoryTree
 from competition_utils.data.prepare import prepare
 from competition_utils.runs.parameters import read_notebook
 from competition_utils.runs.stage import open_stage
@@ -58,7 +60,7 @@ def run_stages_one_and_two() -> None:
     for name in prepared.tables:
         table = stage.read(name, of="eda")
         stage.write(name, start_table(table, pd.Series("", index=table.index)))
-    stage.save_json("categories", {"paths": []})  # no hints
+    HintWriter(CategoryTree([])).save(stage.folder / HINTS)  # none
     stage.finish({"tasks": {name: {} for name in TASKS}})
 
 

@@ -115,7 +115,7 @@ def test_translates_from_english_too(translator):
     assert translator.translate(["red chairs"], "en", "fr")[0] == ["chaises red"]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text(max_size=40))
 def test_every_text_has_a_translation_and_a_confidence_between_zero_and_one(text):
     lexicon = pd.DataFrame(

@@ -12,7 +12,6 @@ from competition_utils.errors import DataError, UserError
 from competition_utils.models.base import new_model
 from competition_utils.runs.scoring import score_file as module
 from competition_utils.runs.scoring.score_file import score_file
-from competition_utils.storage import write_json
 
 WORDS = ["shoe", "lamp", "ring", "drum"]
 
@@ -186,7 +185,7 @@ def test_pairs_get_the_hints_that_the_model_was_fitted_with(tmp_path):
     fitted.fit(hinted, hinted, work_dir=tmp_path, seed=0)
     folder = tmp_path / "model"
     folder.mkdir()
-    write_json(folder / "categories.json", writer.as_dict())
+    writer.save(folder)
     fitted.save(folder)
     hinted[["query", "target"]].to_csv(tmp_path / "pairs.csv", index=False)
     score_file(folder, tmp_path / "pairs.csv", tmp_path / "scores.csv", task="QC")
