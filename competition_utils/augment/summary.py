@@ -10,12 +10,13 @@ from pandas.io.formats.style import Styler
 
 from competition_utils.augment.build import Augmented, Results
 from competition_utils.augment.rows import ORIGINAL
-from competition_utils.category_tree.hints import NONE, first_relation
+from competition_utils.category_tree.hints import NONE, HintWriter, first_relation, nearest_name
 from competition_utils.category_tree.tree import RELATIONS
 from competition_utils.settings.strategy import Step
 from competition_utils.translation.gates import Gate
 
 NO_STEP = "This strategy has no such step: the rows stay as they are."
+SEARCHED = 1_000  # queries among which examples are looked for
 
 
 def outcome(before: Results, after: Results, steps: Sequence[Step]) -> Styler:
@@ -161,6 +162,19 @@ def hint_examples(results: Results, rows: int = 2, seed: int = 0) -> pd.DataFram
     shown = shown.sample(frac=1, random_state=seed)
     columns = ["task", "language", "query", "query_en", "target", "category_hint", "label"]
     return shown.groupby(["task", "label"]).head(rows)[columns].sort_values(["task", "label"], ignore_index=True)
+
+
+def placed_by_letters(results: Results, writer: HintWriter, rows: int = 8, seed: int = 0) -> pd.DataFrame:
+    """Queries of train that their letters place elsewhere than their English alone: `language, query, query_en, nearest
+    by English, nearest with letters`; none for a writer without n-grams."""
+    shown = ["language", "query", "query_en"]
+    table = pd.concat([made.tables["train"] for made in results.values()], ignore_index=True)
+    table = table[table["source"] == ORIGINAL].drop_duplicates("query")
+    table = table.sample(min(SEARCHED, len(table)), random_state=seed)
+    by_english = HintWriter(writer.tree, writer.embedding_model, writer.tenths).hints(table)
+    placed = table[shown].assign(**{"nearest by English": nearest_name(by_english)})
+    placed["nearest with letters"] = nearest_name(writer.hints(table))
+    return placed[placed["nearest by English"] != placed["nearest with letters"]].head(rows).reset_index(drop=True)
 
 
 def created_examples(results: Results, rows: int = 3, seed: int = 0, source: str | None = None) -> pd.DataFrame:

@@ -30,12 +30,17 @@ CATEGORIES, NGRAMS = "categories.json", "ngrams.safetensors"
 NEAREST = 3  # categories that a target is held against
 NONE = "none"  # where a title names no category
 ROWS_AT_ONCE = 50_000
-MOST_MEASURED = 10_000  # queries that say which similarity is high
+MOST_MEASURED = 3_000  # queries that say which similarity is high
 
 
 def first_relation(hints: pd.Series) -> pd.Series:
     """How each hint's target lies to the nearest category, a word of `RELATIONS` or NONE; "" for ""."""
     return hints.str.split(" ", n=1).str[0]
+
+
+def nearest_name(hints: pd.Series) -> pd.Series:
+    """The name of the category nearest to the query, of each hint; "" for ""."""
+    return hints.str.split(" ", n=NEAREST + 1).str[NEAREST + 1].fillna("")
 
 
 class HintWriter:

@@ -48,7 +48,9 @@ def ngrams(text: str) -> Iterator[str]:
         yield from (marked[start : start + n] for n in lengths for start in range(len(marked) - n + 1))
 
 
-_HASHED = HashingVectorizer(analyzer=ngrams, n_features=N_FEATURES, alternate_sign=False, norm=None, binary=True)
+_HASHED = HashingVectorizer(
+    analyzer=ngrams, n_features=N_FEATURES, alternate_sign=False, norm=None, binary=True, dtype=np.float32
+)
 
 
 class NgramVectors:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -12,6 +14,9 @@ from competition_utils.augment import summary
 from competition_utils.augment.build import augment_tasks, run_steps, use_gates
 from competition_utils.augment.rows import add_rows
 from competition_utils.augment.strategies import load_strategy
+from competition_utils.category_tree import hints
+from competition_utils.category_tree.hints import HintWriter
+from competition_utils.category_tree.tree import CategoryTree
 from competition_utils.plots import augmentation as plots
 from competition_utils.settings.strategy import Balance
 from competition_utils.tasks import QC
@@ -147,6 +152,20 @@ def test_hints_are_counted_by_the_target_s_relation_on_original_rows_of_train(re
     table = summary.hint_relations({"QC": replace(made, tables=tables)})
     assert table[["task", "relation", "rows", "relevant"]].values.tolist() == [["QC", "same", len(train), 1.0]]
     assert plots.hint_relations(table).axes[0].patches[0].get_width() == 1.0
+
+
+def test_queries_that_letters_place_elsewhere_are_shown_with_both_places(results, monkeypatch):
+    axes = {"vases": [1.0, 0.0], "jugs": [0.0, 1.0]}
+    monkeypatch.setattr(hints, "embed", lambda texts, _: np.float32([axes.get(text, [1.0, 0.0]) for text in texts]))
+    letters = SimpleNamespace(embed=lambda texts: np.float32([[0.0, 2.0 * ("z" in text)] for text in texts]))
+    writer = HintWriter(CategoryTree(["vases", "jugs"]), ngrams=letters)
+    train = results["QC"].tables["train"].head(2).assign(query=["krug", "dzban"], source="original")
+    made = {"QC": replace(results["QC"], tables={"train": train})}
+    shown = summary.placed_by_letters(made, writer)
+    assert shown[["query", "nearest by English", "nearest with letters"]].values.tolist() == [
+        ["dzban", "vases", "jugs"]
+    ]
+    assert summary.placed_by_letters(made, HintWriter(writer.tree)).empty
 
 
 def test_a_figure_without_hints_says_why(results):

@@ -58,6 +58,7 @@ def test_english_is_learned_with_the_rest(words_as_vectors):
 def test_a_vector_has_length_1_and_0_where_there_is_no_letter():
     made = NgramVectors.fitted(PAIRS).embed(["hund", "leine und stuhl", ""])
     np.testing.assert_allclose(np.linalg.norm(made, axis=1), [1, 1, 0], atol=1e-5)
+    assert made.dtype == np.float32
 
 
 def test_the_same_seed_gives_the_same_vectors_and_another_one_others():
@@ -99,6 +100,8 @@ def test_the_ngrams_of(text, expected):
 
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=6))
 def test_texts_are_embedded_one_by_one_as_together(texts):
-    vectors = NgramVectors(np.random.default_rng(0).normal(size=(module.N_FEATURES, 4)).astype(np.float16), np.eye(4))
+    vectors = NgramVectors(
+        np.random.default_rng(0).normal(size=(module.N_FEATURES, 4)).astype(np.float16), np.eye(4, dtype=np.float32)
+    )
     alone = np.concatenate([vectors.embed([text]) for text in texts])
     np.testing.assert_allclose(vectors.embed(texts), alone, atol=1e-6)
