@@ -118,9 +118,9 @@ def translate_targets(results: Results) -> dict[str, Augmented]:
     return made
 
 
-def category_tree(results: Results) -> CategoryTree:
-    """The tree of all categories that QC's tables name, whatever the split; empty without QC."""
-    tables = results[QC.name].tables.values() if QC.name in results else ()
+def category_tree(results: Results, category_hints: bool = True) -> CategoryTree:
+    """The tree of all categories that QC's tables name, whatever the split; empty without QC, or without hints."""
+    tables = results[QC.name].tables.values() if category_hints and QC.name in results else ()
     return CategoryTree(path for table in tables for path in table["target"].unique())
 
 
@@ -135,15 +135,14 @@ def fit_ngrams(results: Results, tree: CategoryTree) -> NgramVectors | None:
     return NgramVectors.fitted(pairs, tools.embedding_model, tools.seed)
 
 
-def hint_writer(results: Results, category_hints: bool = True) -> HintWriter:
-    """What writes hints by the tree of these tables; it measures nearness on the queries of train.
+def hint_writer(results: Results, tree: CategoryTree, ngrams: NgramVectors | None = None) -> HintWriter:
+    """What writes hints by the tree, and by n-grams where there are some; it measures nearness on the queries of train.
 
-    Without `category_hints` its tree is empty, and so is every hint.
+    By an empty tree every hint is empty.
     """
     trained = pd.concat([made.tables["train"] for made in results.values()], ignore_index=True)
     model = next(iter(results.values())).tools.embedding_model
-    tree = category_tree(results) if category_hints else CategoryTree([])
-    return HintWriter.measured(tree, trained, model, fit_ngrams(results, tree))
+    return HintWriter.measured(tree, trained, model, ngrams)
 
 
 def add_hints(results: Results, writer: HintWriter) -> dict[str, Augmented]:
@@ -169,4 +168,5 @@ def augment_tasks(
     """The whole strategy in one call: what notebook 02 does step by step, with the same result."""
     translated = translate_tasks(clean, tasks, translator, seed=seed, embedding_model=embedding_model)
     results = translate_targets(run_steps(translated, strategy.steps))
-    return add_hints(results, hint_writer(results))
+    tree = category_tree(results)
+    return add_hints(results, hint_writer(results, tree, fit_ngrams(results, tree)))

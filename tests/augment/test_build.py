@@ -7,6 +7,8 @@ import pandas as pd
 from competition_utils.augment.build import (
     HINT,
     add_hints,
+    category_tree,
+    fit_ngrams,
     hint_writer,
     new_languages,
     run_step,
@@ -98,7 +100,7 @@ def test_hints_are_about_the_tree_of_all_splits_and_stand_in_every_table():
         "test": clean((2, "en", "vase", "home,kitchen,vases and jugs", 1)),
     }
     results = {"QC": translate_tables(tables, Tools(QC))}
-    writer = hint_writer(results)
+    writer = hint_writer(results, category_tree(results))
     assert set(writer.tree.names["name"]) == {"home", "decor", "vases", "kitchen", "vases and jugs"}
     made = add_hints(results, writer)["QC"]
     assert [first_relation(table["category_hint"]).item() for table in made.tables.values()] == ["same", "department"]
@@ -112,15 +114,17 @@ def test_a_lexicon_places_a_query_that_it_lacks_by_the_letters_of_its_words():
     paths = ["home,decor,vases", "home,kitchen,pots", "home,lighting,lamps"]
     tables = {"train": clean(*((row, "de", "vasenset", path, 1) for row, path in enumerate(paths)))}
     results = {"QC": translate_tables(tables, Tools(QC, LexiconTranslator(lexicon)))}
-    made = add_hints(results, hint_writer(results))["QC"].tables["train"]
+    tree = category_tree(results)
+    made = add_hints(results, hint_writer(results, tree, fit_ngrams(results, tree)))["QC"].tables["train"]
     assert made["query_en"].tolist() == [""] * 3 and made["category_hint"].str.endswith(" vases").all()
 
 
 def test_without_a_lexicon_there_are_no_ngrams():
     results = {"QC": translate_tables(TABLES, Tools(QC))}
-    assert hint_writer(results).ngrams is None
+    assert fit_ngrams(results, category_tree(results)) is None
 
 
 def test_without_categories_hints_are_empty():
     results = {"QI": translate_tables({"train": clean((1, "en", "vase", "a vase", 1)).assign(task="QI")}, Tools(QI))}
-    assert add_hints(results, hint_writer(results))["QI"].tables["train"]["category_hint"].tolist() == [""]
+    writer = hint_writer(results, category_tree(results))
+    assert add_hints(results, writer)["QI"].tables["train"]["category_hint"].tolist() == [""]
