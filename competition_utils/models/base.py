@@ -186,7 +186,8 @@ class RelevanceModel(ABC):
 def _hashes(folder: Path) -> dict[str, str]:
     """The files of a saved model and their hashes; reports, and the scores beside the model, do not belong to it."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix in MODEL_FILES)
-    return {path.relative_to(folder).as_posix(): hash_file(path) for path in files if path.name not in REPORTS}
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: hash_file(path) for name, path in names.items() if name not in REPORTS}
 
 
 def register_model(kind: str, model: type[RelevanceModel]) -> None:

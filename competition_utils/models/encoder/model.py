@@ -28,6 +28,7 @@ from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.checkpoints import forget_other_fits, hash_of_rows
 from competition_utils.models.compute import AUTO, Compute, choose_compute, copy_record
+from competition_utils.models.encoder.linear_share import LinearShare
 from competition_utils.models.encoder.tokens import BOTH, input_texts, token_parts
 from competition_utils.models.encoder.train import (
     TRIED_ROWS,
@@ -53,7 +54,7 @@ TEXTS = ["query", "query_en", "target", "target_en", "category_hint"]
 
 
 class EncoderModel(RelevanceModel):
-    """`classifier` head with one output; its sigmoid is the score."""
+    """`classifier` head with one output; its sigmoid is the score, in which linear models may have a share."""
 
     kind = "encoder"
     schema = EncoderSettings
@@ -65,6 +66,7 @@ class EncoderModel(RelevanceModel):
         self._kept_in: Path | None = None  # the folder that holds the choice, or is to hold it
         self._budget = TokenBudget(self.settings.score_tokens)
         self.network = None
+        self.linear = LinearShare({})
 
     @part
     def loss(self) -> Callable[..., torch.Tensor]:
@@ -85,14 +87,17 @@ class EncoderModel(RelevanceModel):
             return self.make_trainer(network, rows, held, arguments)
 
         self.network, report = fit_with_retry(new_trainer, self.settings.collapse_auc, Path(work_dir), seed)
+        if self.settings.linear_share:
+            self.linear = LinearShare.fitted(train, valid, work_dir=Path(work_dir), seed=seed)
         return report
 
     def score(self, pairs: pd.DataFrame) -> np.ndarray:
-        return self._score_with(self.network, pairs)
+        return self.linear.mixed(self._score_with(self.network, pairs), pairs, self.settings.linear_share)
 
     def save(self, folder: Path) -> None:
         self.network.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+        self.linear.save(folder)
         copy_record(self._kept_in, folder)
         self.save_settings(folder)
 
@@ -103,6 +108,7 @@ class EncoderModel(RelevanceModel):
         model.given_edits = cls.saved_edits(folder)
         model.tokenizer = _load(AutoTokenizer, str(folder))
         model.network = _load(AutoModelForSequenceClassification, str(folder)).to(model.device)
+        model.linear = LinearShare.load(folder)
         model._kept_in = Path(folder)
         return model
 
