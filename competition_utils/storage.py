@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from competition_utils.errors import DamagedFile, DiskFull
 
@@ -126,6 +127,7 @@ def read_parquet(path: Path | str, need: Sequence[str] = ()) -> pd.DataFrame:
     """Read a parquet file that has the columns `need`. Raises DamagedFile for anything else, and for changed bytes."""
     with Path(path).open("rb") as stream:  # a missing file or a folder is an OSError with its name
         try:
+            _check_counts(pq.read_metadata(stream))
             table = pd.read_parquet(stream, page_checksum_verification=True)
         except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
             first_line = str(error).partition("\n")[0]
@@ -134,6 +136,13 @@ def read_parquet(path: Path | str, need: Sequence[str] = ()) -> pd.DataFrame:
     if lacking:
         raise DamagedFile(path, f"the columns {', '.join(need)}", f"no {', '.join(lacking)}", _WHAT_TO_DO)
     return table
+
+
+def _check_counts(footer: pq.FileMetaData) -> None:
+    """ValueError where the counts of a footer differ: checksums do not cover it, and a changed count loses rows."""
+    rows = sum(footer.row_group(group).num_rows for group in range(footer.num_row_groups))
+    if rows != footer.num_rows:
+        raise ValueError(f"{footer.num_rows:,} rows by its footer, {rows:,} by its parts")
 
 
 def hash_file(path: Path | str) -> str:

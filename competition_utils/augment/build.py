@@ -125,7 +125,7 @@ def category_tree(results: Results, category_hints: bool = True) -> CategoryTree
 
 
 def fit_ngrams(results: Results, tree: CategoryTree) -> NgramVectors | None:
-    """N-grams fitted on what the translator has by heart and on the names of the categories; None without either."""
+    """N-grams fitted on phrases that the translator knows and on the names of the categories; None without either."""
     tools = next(iter(results.values())).tools
     pairs = None if tools.translator is None else tools.translator.known_pairs("en")
     if not len(tree) or pairs is None or pairs.empty:

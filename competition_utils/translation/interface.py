@@ -42,7 +42,7 @@ class Translator(ABC):
         return [""] * len(texts)
 
     def known_pairs(self, target: str) -> pd.DataFrame:
-        """`source_text, target_text`: what this translator has by heart, of any language; none for most."""
+        """`source_text, target_text`: the phrases that this translator knows, of any language; none for most."""
         return pd.DataFrame({"source_text": [], "target_text": []}, dtype="str")
 
 

@@ -33,7 +33,7 @@ def test_logits_are_weighted_and_a_task_without_a_linear_model_keeps_its_scores(
     np.testing.assert_allclose(mixed, [2 / 3, 0.6, 1 / (1 + 2**0.5)], atol=1e-6)
 
 
-def test_certain_scores_stay_finite():
+def test_scores_of_0_and_1_stay_finite():
     mixed = LinearShare({"QC": constant(0.0)}).mixed(np.float32([1.0, 0.0]), pd.DataFrame({"task": ["QC"] * 2}), 0.5)
     np.testing.assert_allclose(mixed, [0.5, 1e-6], atol=1e-3)
 
