@@ -24,8 +24,8 @@ from competition_utils.models.pretrained import MINILM
 from competition_utils.storage import read_json, write_json
 from competition_utils.tasks import QC
 
-HINTS = "hints"  # the folder that stage augmentation leaves, and
-# its files, which a model keeps beside its own; the second where n-grams were fitted
+HINTS = "hints"  # the folder that stage augmentation leaves
+# Its files, which a model keeps beside its own; the second is there where n-grams were fitted.
 CATEGORIES, NGRAMS = "categories.json", "ngrams.safetensors"
 NEAREST = 3  # categories that a target is held against
 NONE = "none"  # where a title names no category

@@ -106,7 +106,8 @@ def fit_fold(
 def _hint_files(stage: Stage) -> list[Path]:
     """What a fitted model keeps, so that whoever scores with it makes the same hints; none for a run without hints."""
     folder = stage.path(HINTS, of="augmentation")
-    return sorted(folder.iterdir()) if read_json(folder / CATEGORIES)["paths"] else []
+    # what a killed process left half-written is hidden, and no file of the model
+    return sorted(folder.glob("[!.]*")) if read_json(folder / CATEGORIES)["paths"] else []
 
 
 def gather(stage: Stage, plan: Plan, fit_folds: Sequence[int]) -> dict[str, CrossFit]:

@@ -1,7 +1,7 @@
 """Linear models that have a share in an encoder's scores.
 
-An encoder reads a hint as text; a linear model counts it, with the words that query and target have in common, and errs
-elsewhere (docs/LOG.md). It is fitted in seconds.
+An encoder reads a hint as text; a linear model weighs each hint and each pair of words on its own, and makes other
+mistakes (docs/LOG.md). It is fitted in seconds.
 """
 
 from __future__ import annotations
@@ -54,4 +54,5 @@ class LinearShare:
     @classmethod
     def load(cls, folder: Path) -> LinearShare:
         """What `save` wrote; without models where there is nothing."""
-        return cls({own.name: LinearModel.load(own) for own in sorted((Path(folder) / FOLDER).glob("*"))})
+        saved = (Path(folder) / FOLDER).glob("*/model.json")
+        return cls({each.parent.name: LinearModel.load(each.parent) for each in sorted(saved)})

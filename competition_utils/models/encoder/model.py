@@ -109,6 +109,11 @@ class EncoderModel(RelevanceModel):
         model.tokenizer = _load(AutoTokenizer, str(folder))
         model.network = _load(AutoModelForSequenceClassification, str(folder)).to(model.device)
         model.linear = LinearShare.load(folder)
+        if model.settings.linear_share and not model.linear.models:
+            raise UserError(
+                f"encoder.linear_share: expected 0 for a model that was fitted without linear models, found "
+                f"{model.settings.linear_share} for {folder}. Leave it out, or fit with it."
+            )
         model._kept_in = Path(folder)
         return model
 

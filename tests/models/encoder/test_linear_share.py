@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit, logit
 
+from competition_utils.errors import UserError
 from competition_utils.models.base import load_model, new_model
 from competition_utils.models.encoder.linear_share import LinearShare
 
@@ -65,6 +66,16 @@ def test_a_saved_encoder_keeps_its_linear_models_and_their_settings_with_it(fitt
     task = valid["task"].iloc[0]
     saved = (tmp_path / "model.json").read_text()
     assert f"linear/{task}/weights.npz" in saved and f"linear/{task}/model.json" in saved
+
+
+def test_a_share_given_to_a_model_without_linear_models_is_refused(tiny_encoder, pair_maker, tmp_path):
+    model = new_model("encoder", {"model_name_or_path": tiny_encoder, "max_steps": 1, "collapse_auc": 0.0})
+    rows = pair_maker(40, 0, in_target=True)
+    model.fit(rows, rows, work_dir=tmp_path / "work", seed=0)
+    (tmp_path / "saved").mkdir()
+    model.save(tmp_path / "saved")
+    with pytest.raises(UserError, match=r"encoder\.linear_share: expected 0 .*found 0\.3"):
+        load_model(tmp_path / "saved", {"linear_share": 0.3})
 
 
 def test_without_a_share_nothing_linear_is_fitted_or_saved(tiny_encoder, pair_maker, tmp_path):
