@@ -1,10 +1,12 @@
 """Rows of training against F1, for each kind of model: a run a point, then one figure.
 
     python benchmarks/curves.py --data-dir ../shared/data/taxobench --rows 2000 6000 20000
-    python benchmarks/curves.py --data-dir DIR --rows 2000 6000 --model linear encoder -p fit_folds=[0,1]
+    python benchmarks/curves.py --data-dir DIR --model linear encoder --output quick.png
+    python benchmarks/curves.py --data-dir DIR --model decoder -p task=QC --with quick.json
 
-Runs are named curve-MODEL-ROWS; those that are there are resumed, so a second call only draws. F1 is measured on the
-labelled rows of dev, at the threshold of the validation rows, with 95% bootstrap intervals over queries.
+Runs are named curve-MODEL-ROWS; those that are there are resumed, so a second call only draws. `--with` draws the
+figures of earlier calls too. F1 is measured on the labelled rows of dev, at the threshold of the validation rows, with
+95% bootstrap intervals over queries.
 """
 
 from __future__ import annotations
@@ -50,20 +52,31 @@ def points(runs: dict[tuple[str, int], Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def earlier_points(path: Path) -> pd.DataFrame:
+    """What an earlier call wrote beside its figure."""
+    if not path.is_file():
+        raise UserError(
+            f"--with: expected the JSON file of an earlier call, found no file {path}. Run that call first."
+        )
+    return pd.DataFrame(read_json(path))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--rows", type=int, nargs="+", default=[2000, 6000, 20000], help="of each task")
     parser.add_argument("--model", nargs="+", choices=list(CONFIGS), default=list(CONFIGS))
     parser.add_argument("-p", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--with", dest="others", type=Path, nargs="+", default=[], help="JSON files of earlier calls")
     parser.add_argument("--output", type=Path, default=Path("curves.png"), help="the figure; figures as JSON beside it")
     args = parser.parse_args()
     try:
+        earlier = [earlier_points(other) for other in args.others]
         runs = plan(args.model, args.rows, args.overrides, args.data_dir)
         for run in runs.values():
             print(f"\n{run.name}")
             execute_run(run, resume=run.folder.exists(), first=None, last=None)
-        table = points(runs)
+        table = pd.concat([*earlier, points(runs)], ignore_index=True).sort_values(["model", "task", "rows"])
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

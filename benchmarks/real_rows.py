@@ -9,7 +9,9 @@ r"""What a model of made-up data knows of real queries: the official sample's ro
 dev is the given folder's; test is the real rows without their labels, so that their categories belong to the tree.
 `measure` prints F1 at the run's threshold and AUC on them, for the run's model, for its linear baseline and for the
 cosine of query and path by multilingual-e5-small where that is installed, and the same by how many words of a query
-train has, and by how near the query is to a category. Nothing is tuned on these rows.
+train has, by how near the query is to a category, and by what kind of query it is: plain words, a brand, a product's
+model, a name out of films, games and music, misspelt, slang (real_rows_kinds.tsv, as one reader sorted them; a query of
+several kinds is the first of misspelt, model, brand, franchise, slang). Nothing is tuned on these rows.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from competition_utils.synthetic.folder import data_folder
 from competition_utils.tasks import QC, QI, TASKS, Task
 
 REAL = "QC_labelled_sample.txt"
+KINDS = Path(__file__).with_name("real_rows_kinds.tsv")
 SHARES = {"none": 0.0, "up to half": 0.5, "more than half": 0.999, "all": 1.0}
 
 
@@ -98,6 +101,12 @@ def words_known(rows: pd.DataFrame, run: Path) -> pd.Series:
     return pd.Series(kinds.astype(str), index=rows.index, name="words that train has")
 
 
+def kinds_of(rows: pd.DataFrame) -> pd.Series:
+    """What kind of query each real row has, as KINDS says by its id."""
+    kinds = pd.read_csv(KINDS, sep="\t").set_index("id")["kind"]
+    return rows["id"].map(kinds).rename("kind of query")
+
+
 def auc_of(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> str:
     """AUC with its 95% interval, resampled by query."""
     rng = np.random.default_rng(0)
@@ -124,7 +133,7 @@ def show(rows: pd.DataFrame, run: Path) -> None:
         print(f"  {name:<18}{auc_of(labels, scores, groups)}")
     whole = figures_by(rows, pd.Series("all", index=rows.index, name="rows"), [])["f1"].item()
     print(f"  F1 at the run's threshold {whole:.3f}; all relevant {2 * labels.mean() / (1 + labels.mean()):.3f}\n")
-    for by in (words_known(rows, run), how_near_a_category(rows)):
+    for by in (words_known(rows, run), how_near_a_category(rows), kinds_of(rows)):
         print(figures_by(rows, by, rows["language"].unique()).round(3).to_string(), "\n")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -23,12 +23,13 @@ from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.inspection import table_of_differences
 from competition_utils.models.parts import part
 from competition_utils.models.tokens import WORD, count_words, word_parts
+from competition_utils.progress import progress
 from competition_utils.settings.schema import LinearSettings, Section
 from competition_utils.storage import atomic_write
 
 HASH_BITS = 20
 HINT_BITS = 13
-CHUNK_ROWS = 20_000
+CHUNK_ROWS = 5_000
 
 
 def _hasher(analyzer: str, ngrams: tuple[int, int], bits: int = HASH_BITS) -> HashingVectorizer:
@@ -157,7 +158,7 @@ class LinearModel(RelevanceModel):
         weight = train["weight"].to_numpy(np.float64) if "weight" in train else None
         arguments = self.training_arguments(work_dir, seed)
         model = self.make_trainer(self.load_base_model(seed), train, valid, arguments).estimator
-        features = self._features(train)
+        features = sparse.vstack(list(self._features(train)), format="csr")
         used = np.flatnonzero(features.getnnz(axis=0))  # L-BFGS has dense vectors; the other weights stay zero
         model.fit(features[:, used], labels, sample_weight=weight)
         self.weights, self.bias = np.zeros(features.shape[1], dtype=np.float32), float(model.intercept_[0])
@@ -167,11 +168,9 @@ class LinearModel(RelevanceModel):
         return FitReport(seed=seed, seconds=time.monotonic() - start, history=history)
 
     def score(self, pairs: pd.DataFrame) -> np.ndarray:
-        logits = np.empty(len(pairs), dtype=np.float32)
-        for start in range(0, len(pairs), CHUNK_ROWS):
-            part = slice(start, start + CHUNK_ROWS)
-            logits[part] = self._features(pairs.iloc[part]) @ self.weights + self.bias
-        return 1 / (1 + np.exp(-logits))
+        logits = [np.zeros(0, dtype=np.float32)]
+        logits += [(features @ self.weights + self.bias).astype(np.float32) for features in self._features(pairs)]
+        return 1 / (1 + np.exp(-np.concatenate(logits)))
 
     def save(self, folder: Path) -> None:
         with atomic_write(folder / "weights.npz") as beside, beside.open("wb") as stream:
@@ -194,7 +193,15 @@ class LinearModel(RelevanceModel):
         texts = pd.concat([self._query_text(train, query), self._target_text(train, query)]).unique()
         return TfidfTransformer(sublinear_tf=True).fit(hasher.transform(texts)).idf_.astype(np.float32)
 
-    def _features(self, pairs: pd.DataFrame) -> sparse.csr_matrix:
+    def _features(self, pairs: pd.DataFrame) -> Iterator[sparse.csr_matrix]:
+        """Rows [CHUNK_ROWS, FEATURES] at a time."""
+        with progress(total=len(pairs), what="pair features", unit="pairs") as bar:
+            for start in range(0, len(pairs), CHUNK_ROWS):
+                part = pairs.iloc[start : start + CHUNK_ROWS]
+                yield self._features_of(part)
+                bar.update(len(part))
+
+    def _features_of(self, pairs: pd.DataFrame) -> sparse.csr_matrix:
         cosines = np.column_stack([self._similarity(pairs, view) for view in VIEWS]).astype(np.float32)
         query = PAIR_WORDS.transform(self._query_text(pairs, "both"))
         target = PAIR_WORDS.transform(self._target_text(pairs, "both"))
