@@ -26,7 +26,7 @@ tags: [query-relevance, e-commerce, multilingual]
 # Relevance of query–target pairs: a model of the kind {kind}
 
 Gives the probability that a category or an item is relevant to a shopping query. Load it with
-`competition_utils.models.base.load_model(FOLDER)`.{own}
+`competition_utils.models.base.load_model(FOLDER)`.{own}{share}
 
 ## Scores on the validation rows
 
@@ -36,6 +36,10 @@ Gives the probability that a category or an item is relevant to a shopping query
 
 {settings}
 """
+LINEAR_SHARE = (
+    " Linear models in `linear/` have a share of {} in the logit of its scores: transformers alone reads the encoder "
+    "without them, and scores otherwise."
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ def new_card(folder: Path, saved: dict[str, Any]) -> str:
     own = saved["kind"].startswith("python:")
     return NEW_CARD.format(
         kind=f"`{saved['kind']}`",
+        share=LINEAR_SHARE.format(share) if (share := saved["settings"].get("linear_share")) else "",
         own=" Its class is code of its author: register it first (`models.base.register_model`)." if own else "",
         scores=_table("figure", history[-1] if history else {}),
         settings=_table("setting", saved["settings"]),

@@ -77,6 +77,12 @@ def test_the_model_arrives_whole_with_a_card_and_without_what_lies_beside_it(fol
     assert "valid_auc" in card and "| C | 2.0 |" in card and card.startswith("---\n")
 
 
+def test_the_card_of_an_encoder_says_what_transformers_alone_would_leave_out(folder):
+    saved = {"kind": "encoder", "settings": {"linear_share": 0.3}}
+    assert "share of 0.3" in hub.new_card(folder, saved)
+    assert "transformers alone" not in hub.new_card(folder, {"kind": "encoder", "settings": {"linear_share": 0.0}})
+
+
 def test_the_card_that_a_fit_wrote_is_the_one_that_goes(folder):
     write_text(folder / "README.md", "# of the fit\n")
     api = StandIn()
