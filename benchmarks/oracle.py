@@ -1,4 +1,4 @@
-"""The room that perfect translations would leave: a run's model on dev's queries, as they are and in perfect English.
+"""What perfect translations could still give: a run's model on dev's queries, as they are and in perfect English.
 
     python benchmarks/oracle.py taxobench --data-dir ../shared/data/taxobench
 
