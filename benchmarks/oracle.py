@@ -68,15 +68,18 @@ def shown(rows: pd.DataFrame, oracle: np.ndarray) -> dict[str, str | int]:
     return {"rows": len(rows), "as it is": f"{f1[0]:.4f}", "perfect English": f"{f1[1]:.4f}", "points": gain}
 
 
+def model_folder(run: Path, task: str) -> Path:
+    folders = [run / "finetune" / name / "fold0" for name in ("joint", task)]
+    return next((folder for folder in folders if folder.is_dir()), folders[1])
+
+
 def measure(run: Path, data: Path) -> pd.DataFrame:
     tables = {task: with_facts(run, data, task) for task in TASKS}
     names = names_of_categories(tables[QC.name])
     found = {}
     for task, table in tables.items():
         rows = table[(table["query_form"] == "plain") & table["query_node"].isin(names.index)].reset_index(drop=True)
-        folder = next(
-            found for name in ("joint", task) if (found := run / "finetune" / name / "fold0" / "model.json").is_file()
-        ).parent
+        folder = model_folder(run, task)
         scores = load_model(folder).score(in_english(rows, names, folder))
         oracle = (scores >= rows["threshold"]).to_numpy(np.int64)
         unseen, known = rows["lang_seen"] == 0, rows["in_lexicon"] == 1

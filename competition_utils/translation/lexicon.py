@@ -21,9 +21,11 @@ from competition_utils.translation.interface import Translation, Translator
 from competition_utils.translation.lexicon_index import COMPOUNDING, QUALITY, LexiconIndex, Match, split_word
 from competition_utils.translation.words import (
     HEAD_FIRST,
+    TONAL,
     SpellingIndex,
     fold,
     function_words,
+    has_accents,
     may_cut,
     stem,
     unaccent,
@@ -67,7 +69,7 @@ class LexiconTranslator(Translator):
             for (source, target), rows in lexicon.groupby(["source_lang", "target_lang"], sort=False)
         }
         self._spellings: dict[str, SpellingIndex] = {}
-        self._indexes: dict[tuple[str, str], LexiconIndex] = {}
+        self._indexes: dict[tuple[str, str, bool], LexiconIndex] = {}
 
     @classmethod
     def from_file(cls, path: Path | str) -> LexiconTranslator:
@@ -88,19 +90,19 @@ class LexiconTranslator(Translator):
         """See `Translator`; the confidence is the share of a text's letters found, weighted by how they
         were.
         """
-        index = self._index(source, target)
+        self._check_direction(source, target)
         if long := sum(len(text) > LONGEST_TEXT for text in texts):
             warnings.warn(f"texts of over {LONGEST_TEXT:,} characters, left untranslated: {long:,}", stacklevel=2)
         done: dict[str, tuple[str, float]] = {}
         for text in progress(dict.fromkeys(texts), what=f"lexicon {source}→{target}", unit="texts"):
-            pieces = cut_into_pieces(text, index)
+            pieces = self.explain(text, source, target)
             sure = _confidence(pieces)
             done[text] = (_assemble(pieces, turned=_turns(source, target)) if sure else text, sure)
         return [done[text][0] for text in texts], np.array([done[text][1] for text in texts], dtype=np.float32)
 
     def explain(self, text: str, source: str, target: str) -> list[Piece]:
         """The pieces a text is translated by, in the order of the text."""
-        return cut_into_pieces(text, self._index(source, target))
+        return cut_into_pieces(text, self._index(source, target, by_accents=source in TONAL and has_accents(text)))
 
     def known_pairs(self, target: str) -> pd.DataFrame:
         pairs = [pair for (_, made), pairs in self._pairs.items() if made == target for pair in pairs]
@@ -141,12 +143,16 @@ class LexiconTranslator(Translator):
             self._spellings[language] = SpellingIndex(counts, language)
         return self._spellings[language]
 
-    def _index(self, source: str, target: str) -> LexiconIndex:
-        if (source, target) not in self._indexes:
-            if not self.supports(source, target):
-                raise UserError(f"lexicon: expected a direction it holds, found {source}→{target}.")
-            self._indexes[source, target] = LexiconIndex(source, target, self._pairs[source, target])
-        return self._indexes[source, target]
+    def _check_direction(self, source: str, target: str) -> None:
+        if not self.supports(source, target):
+            raise UserError(f"lexicon: expected a direction it holds, found {source}→{target}.")
+
+    def _index(self, source: str, target: str, *, by_accents: bool) -> LexiconIndex:
+        self._check_direction(source, target)
+        key = source, target, by_accents
+        if key not in self._indexes:
+            self._indexes[key] = LexiconIndex(source, target, self._pairs[source, target], by_accents=by_accents)
+        return self._indexes[key]
 
 
 def _read_pairs(path: Path) -> pd.DataFrame:

@@ -58,11 +58,15 @@ class Match(NamedTuple):
 
 
 class LexiconIndex:
-    """Look-up of phrases of `source`, made from the lexicon's pairs of one direction."""
+    """Look-up of phrases of `source`, made from the lexicon's pairs of one direction.
 
-    def __init__(self, source: str, target: str, pairs: Sequence[tuple[str, str]]):
+    With `by_accents` a word with another accent, or without one, is another word.
+    """
+
+    def __init__(self, source: str, target: str, pairs: Sequence[tuple[str, str]], *, by_accents: bool = False):
         self.source = source
         self.target = target
+        self.by_accents = by_accents
         self.unsegmented = source in UNSEGMENTED
         self._function = function_words(source)
         phrases = [(self.units(fold(phrase)), " ".join(fold(text).split())) for phrase, text in pairs]
@@ -70,7 +74,7 @@ class LexiconIndex:
         self._tables = self._index(phrases) | {"part": {}}
         self.longest = max((len(units[0]) if self.unsegmented else len(units) for units, _ in phrases), default=1)
         self.target_words = {stem(word, target) for _, text in phrases for word in words(text)}
-        counts = Counter(word if self.unsegmented else unaccent(word) for units, _ in phrases for word in units)
+        counts = Counter(word if self.unsegmented else self._plain(word) for units, _ in phrases for word in units)
         self._spelling = SpellingIndex(counts, source)
         self._learn(phrases)
 
@@ -84,7 +88,7 @@ class LexiconIndex:
         for learnt in learn_parts(phrases, self.source, self.target, look_up, self._stems):
             self._tables["part"].update(learnt)
         content = [
-            ([stem(word, self.source) for word in self.content(units)], text)
+            ([self._stem(word) for word in self.content(units)], text)
             for units, text in phrases
             if not self.unsegmented
         ]
@@ -105,7 +109,7 @@ class LexiconIndex:
 
     def correct(self, word: str) -> str | None:
         """The known word that a folded word is one edit away from, if it is not known itself."""
-        return self._spelling.correct(unaccent(word))
+        return self._spelling.correct(self._plain(word))
 
     def look_up(self, units: tuple[str, ...]) -> Match | None:
         """The translation of a phrase as a whole, found in the most trusted way there is."""
@@ -124,20 +128,26 @@ class LexiconIndex:
 
     def look_up_word(self, word: str) -> Match | None:
         """The translation of one word that is no phrase of its own, learnt from the phrases it occurs in."""
-        text = self._tables["aligned"].get(stem(word, self.source))
+        text = self._tables["aligned"].get(self._stem(word))
         return None if text is None else Match(text, "aligned")
 
     def _stems(self, units: tuple[str, ...]) -> tuple[str, ...]:
-        return units if self.unsegmented else tuple(stem(word, self.source) for word in units)
+        return units if self.unsegmented else tuple(map(self._stem, units))
+
+    def _stem(self, word: str) -> str:
+        return word if self.by_accents else stem(word, self.source)
+
+    def _plain(self, word: str) -> str:
+        return word if self.by_accents else unaccent(word)
 
     def _keys(self, units: tuple[str, ...]) -> Iterator[tuple[str, object]]:
         yield "exact", units
         if self.unsegmented:
             return
-        yield "unaccented", tuple(map(unaccent, units))
+        yield "unaccented", tuple(map(self._plain, units))
         yield "stem", self._stems(units)
         if content := self.content(units):
-            yield "set", frozenset(stem(word, self.source) for word in content)
+            yield "set", frozenset(map(self._stem, content))
 
     def _index(self, phrases: Sequence[tuple[tuple[str, ...], str]]) -> dict[str, dict]:
         counted: dict[str, dict] = {how: defaultdict(Counter) for how in ("exact", "unaccented", "stem", "set")}

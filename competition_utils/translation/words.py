@@ -17,6 +17,8 @@ from rapidfuzz.distance import OSA
 
 # Languages whose script does not separate words: phrases are matched over characters there.
 UNSEGMENTED = frozenset({"ja", "th", "zh", "lo", "km", "my"})
+# Languages where another accent makes another word: what is written with accents is looked up by them.
+TONAL = frozenset({"vn"})
 SHORTEST_CORRECTED = 6  # letters: one edit in a shorter word too often gives another word
 LONGEST_CORRECTED = 24
 # The noun comes before what describes it ("silla roja"), so a translation made of pieces is turned round.
@@ -112,6 +114,12 @@ def unaccent(text: str) -> str:
     apart = unicodedata.normalize("NFD", text)
     kept = "".join(mark for mark in apart if not ("\u0300" <= mark <= "\u036f" or "\u064b" <= mark <= "\u0652"))
     return unicodedata.normalize("NFC", kept).translate(_UNDIVIDED)
+
+
+def has_accents(text: str) -> bool:
+    """Whether a text has a letter that `unaccent` changes."""
+    folded = fold(text)
+    return unaccent(folded) != folded
 
 
 def words(text: str) -> list[str]:

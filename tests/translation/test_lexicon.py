@@ -32,6 +32,10 @@ ROWS = [
     ("th", "รองเท้า", "Shoes"),
     ("th", "สีแดง", "Red"),
     ("vn", "Ghế", "Chairs"),
+    ("vn", "Đứng", "Upright"),
+    ("vn", "Đựng", "Holding"),
+    ("vn", "Đựng", "Holding"),
+    ("vn", "Hộp đựng", "Holding Boxes"),
     ("fr", "Chaises", "Chairs"),
 ]
 
@@ -76,6 +80,16 @@ def english(translator, text, source):
 )
 def test_a_phrase_is_found_in_spite_of(translator, source, text, expected):
     assert english(translator, text, source) == expected
+
+
+def test_vietnamese_with_accents_is_read_by_them_and_without_by_letters(translator):
+    asked = ["hộp đứng", "hộp đựng", "hop dung"]
+    found = translator.translate(asked, "vn", "en")[0]
+    assert found == ["upright boxes", "holding boxes", "holding boxes"]
+
+
+def test_an_accent_that_vietnamese_lexicon_lacks_gives_no_other_word(translator):
+    assert translator.translate(["đúng"], "vn", "en")[0] == ["đúng"]
 
 
 def test_pieces_of_a_head_first_language_are_turned_round(translator):
