@@ -82,7 +82,7 @@ class HintWriter:
 
     def save(self, folder: Path) -> None:
         """Write the files that `of_model` reads."""
-        kept = {"embedding_model": self.embedding_model, "tenths": self.tenths.tolist(), "paths": self.tree.paths}
+        kept = {"embedding_model": self.embedding_model, "tenths": self.tenths.tolist(), "paths": self.tree.given}
         write_json(Path(folder) / CATEGORIES, kept)
         if self.ngrams is not None:
             self.ngrams.save(Path(folder) / NGRAMS)

@@ -56,8 +56,9 @@ class NamesInTitles:
             taken[places[free]] = True
             hits = pd.DataFrame({"row": rows[starts[known][free]]}, index=pd.Index(found[known][free], name="phrase"))
             parts.append(hits.join(names.loc[names["length"] == length, ["node"]]))
-        found = pd.concat(parts, ignore_index=True).drop_duplicates(ignore_index=True)
-        return self._most_special(found)
+        found = pd.concat(parts, ignore_index=True)
+        found["node"] = self._tree.full[found["node"]].astype(np.int64)
+        return self._most_special(found.drop_duplicates(ignore_index=True))
 
     def _most_special(self, found: pd.DataFrame) -> pd.DataFrame:
         """Without the categories above others that the same title names: they say less of what is sold."""

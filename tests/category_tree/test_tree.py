@@ -60,6 +60,47 @@ def test_categories_that_share_two_levels_and_no_parent_are_cousins():
     assert relation(tree, "a,b,c,d", "a,b,e,f") == "cousin"
 
 
+LEVELS_LEFT_OUT = [
+    "home,kitchen,brewing,coffee makers,spare parts",
+    "home,kitchen,coffee makers,spare parts,adapters",  # "home,kitchen,brewing,coffee makers,spare parts,adapters"
+    "home,kitchen,brewing,kettles",
+]
+
+
+@pytest.mark.parametrize(
+    ("category", "target", "expected"),
+    [
+        ("home,kitchen,coffee makers,spare parts,adapters", "home,kitchen,brewing,coffee makers,spare parts", "parent"),
+        ("home,kitchen,coffee makers,spare parts,adapters", "home,kitchen,brewing", "ancestor"),
+        ("home,kitchen,coffee makers,spare parts", "home,kitchen,brewing,coffee makers,spare parts", "same"),
+        ("home,kitchen,coffee makers,spare parts,adapters", "home,kitchen,brewing,kettles", "cousin"),
+    ],
+)
+def test_a_path_that_lost_middle_levels_lies_below_the_whole_path_of_its_parent(category, target, expected):
+    assert relation(CategoryTree(LEVELS_LEFT_OUT), category, target) == expected
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["wear,shirts", "wear,baby,shirts", "wear,shirts,polo shirts,a,b"],
+        ["wear,shirts,polo", "wear,baby,shirts", "wear,men,shirts,polo,long"],
+        ["wear,shirts,polo,a", "toys,dolls,shirts"],
+    ],
+    ids=["given as a path itself", "above a path that had no need to lose a level", "another department"],
+)
+def test_a_category_of_the_same_name_elsewhere_stays_another(paths):
+    tree = CategoryTree(paths)
+    assert tree.full.tolist() == list(range(len(tree)))
+
+
+@given(st.lists(paths, min_size=1, max_size=6))
+def test_no_category_lies_above_itself(given_paths):
+    for line in CategoryTree(given_paths).ancestors:
+        nodes = line[line >= 0].tolist()
+        assert len(nodes) == len(set(nodes))
+
+
 @given(st.lists(paths, min_size=1, max_size=6), st.data())
 def test_seen_from_the_other_side_above_and_below_change_places(given_paths, data):
     tree = CategoryTree(given_paths)
