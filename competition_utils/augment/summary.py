@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
 from competition_utils.augment.build import Augmented, Results
 from competition_utils.augment.rows import ORIGINAL
 from competition_utils.category_tree.hints import NONE, HintWriter, first_relation, nearest_name
-from competition_utils.category_tree.tree import RELATIONS
+from competition_utils.category_tree.tree import RELATIONS, CategoryTree
 from competition_utils.settings.strategy import Step
 from competition_utils.translation.gates import Gate
 
@@ -141,6 +142,21 @@ def title_examples(results: Results, rows: int = 5, seed: int = 0) -> pd.DataFra
     tables = [table[table["target_en"] != ""] for made in results.values() for table in made.tables.values()]
     shown = pd.concat(tables, ignore_index=True)[["language", "query", "target", "target_en"]]
     return shown.sample(min(rows, len(shown)), random_state=seed).reset_index(drop=True)
+
+
+def paths_that_lost_levels(tree: CategoryTree, rows: int = 5) -> pd.DataFrame | None:
+    """A few categories that stand above others by a path without some of its levels: `category, department, lost`.
+
+    Prints how many there are; None where there are none.
+    """
+    short = np.flatnonzero(tree.full != np.arange(len(tree)))
+    print(f"{len(tree):,} categories, {len(short):,} of them above others by a path that lost levels in the middle")
+    found = []
+    for node in short[:: max(1, len(short) // rows)][:rows]:
+        levels, full = tree.levels[node], tree.levels[tree.full[node]]
+        lost = ", ".join(level for level in full if level not in levels)
+        found.append({"category": levels[-1], "department": levels[0], "lost": lost})
+    return pd.DataFrame(found) if found else None
 
 
 def hint_relations(results: Results) -> pd.DataFrame:

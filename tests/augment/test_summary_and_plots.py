@@ -181,3 +181,11 @@ def test_examples_of_hints_show_the_english_that_they_are_about(results):
     train = made.tables["train"].assign(category_hint="same child none 9 dresses")
     shown = summary.hint_examples({"QC": replace(made, tables={"train": train})})
     assert len(shown) and (shown["query_en"] != "").all() and (shown["category_hint"] != "").all()
+
+
+def test_categories_whose_path_lost_levels_are_shown_with_what_it_lost(capsys):
+    tree = CategoryTree(["home,kitchen,brewing,coffee makers,parts", "home,kitchen,coffee makers,parts,adapters"])
+    lost = summary.paths_that_lost_levels(tree)
+    assert lost.to_dict("records")[-1] == {"category": "parts", "department": "home", "lost": "brewing"}
+    assert "8 categories, 2 of them" in capsys.readouterr().out
+    assert summary.paths_that_lost_levels(CategoryTree(["home,kitchen"])) is None
