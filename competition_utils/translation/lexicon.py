@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import re
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,10 +11,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
-from competition_utils.errors import DataError, Fault, UserError
+from competition_utils.errors import UserError
 from competition_utils.progress import progress
 from competition_utils.storage import hash_file
 from competition_utils.translation.interface import Translation, Translator
+from competition_utils.translation.lexicon_file import LONGEST_TEXT, read_lexicon
 from competition_utils.translation.lexicon_index import COMPOUNDING, QUALITY, LexiconIndex, Match, split_word
 from competition_utils.translation.words import (
     HEAD_FIRST,
@@ -32,14 +30,11 @@ from competition_utils.translation.words import (
     words,
 )
 
-COLUMNS = ["source_lang", "source_text", "target_lang", "target_text"]
-TAB = "\t"
 LEAST_SURE = 0.6  # below it a language is not recognised by its words
 PIECE_COST = 0.1  # in words: of two ways to cover a text the one with fewer pieces wins …
 QUALITY_SHARE = 0.2  # … unless its pieces are much less sure
 LETTER_PIECE_COST = 0.5  # in characters, for unsegmented scripts
 MOST_PARTS = 3
-LONGEST_TEXT = 2_000  # characters; a longer one is no query or title, and stays as it is
 LONGEST_PHRASE = 100  # words, or characters of an unsegmented script, that are looked up as one
 
 
@@ -74,10 +69,8 @@ class LexiconTranslator(Translator):
     @classmethod
     def from_file(cls, path: Path | str) -> LexiconTranslator:
         """Read a lexicon, tab-separated with a header, gzipped or not; UserError says what is wrong with it."""
-        path = Path(path)
-        if not path.is_file():
-            raise UserError(f"lexicon: expected a file {path}, found none. Give a TSV with the columns {COLUMNS}.")
-        return cls(_read_pairs(path), model=hash_file(path)[:16])
+        pairs = read_lexicon(Path(path))
+        return cls(pairs, model=hash_file(path)[:16])
 
     def supports(self, source: str, target: str) -> bool:
         return (source, target) in self._pairs
@@ -153,31 +146,6 @@ class LexiconTranslator(Translator):
         if key not in self._indexes:
             self._indexes[key] = LexiconIndex(source, target, self._pairs[source, target], by_accents=by_accents)
         return self._indexes[key]
-
-
-def _read_pairs(path: Path) -> pd.DataFrame:
-    """The rows of a lexicon's file with COLUMNS, blank lines left out; every other line is a row or a fault."""
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise UserError(f"lexicon {path}: expected tab-separated UTF-8 text, found: {error}") from None
-    head, *lines = re.split(r"\r\n|\r|\n", text)
-    header = head.split("\t")
-    if missing := [name for name in COLUMNS if name not in header]:
-        raise UserError(f"lexicon {path}: expected the columns {COLUMNS}, {missing} missing in its first line.")
-    tabs, longest = len(header) - 1, len(header) * LONGEST_TEXT
-    faults = [
-        Fault("not a lexicon row", f"{path.name}:{number}", f"{line.count(TAB) + 1} cells, {len(line):,} characters")
-        for number, line in enumerate(lines, 2)
-        if line and (line.count(TAB) != tabs or len(line) > longest)
-    ]
-    if faults:
-        expected = f"lexicon {path}: expected {len(header)} cells a line, of at most {LONGEST_TEXT:,} characters"
-        raise DataError(expected, faults, "Correct the lines named.")
-    rows = list(filter(None, lines))
-    cells = TAB.join(rows).split(TAB) if rows else []
-    return pd.DataFrame({name: cells[header.index(name) :: len(header)] for name in COLUMNS}, dtype="str")
 
 
 def _turns(source: str, target: str) -> bool:

@@ -9,7 +9,8 @@ from competition_utils.data.lexicon import load_lexicon
 from competition_utils.settings.own_code import is_own, own_code
 from competition_utils.translation.cache import TranslationCache
 from competition_utils.translation.interface import Translator
-from competition_utils.translation.lexicon import COLUMNS, LexiconTranslator
+from competition_utils.translation.lexicon import LexiconTranslator
+from competition_utils.translation.lexicon_file import COLUMNS
 from competition_utils.translation.neural import FAMILIES, FOUR_BIT, InstructTranslator, Seq2SeqTranslator
 
 AUTO, NONE, BUILT_IN = "auto", "none", "built_in"

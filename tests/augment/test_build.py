@@ -19,7 +19,8 @@ from competition_utils.augment.tools import Tools
 from competition_utils.category_tree.hints import first_relation
 from competition_utils.settings.strategy import ExpandLanguages
 from competition_utils.tasks import QC, QI
-from competition_utils.translation.lexicon import COLUMNS, LexiconTranslator
+from competition_utils.translation.lexicon import LexiconTranslator
+from competition_utils.translation.lexicon_file import COLUMNS
 from competition_utils.translation.open import open_translator
 
 
