@@ -5,8 +5,9 @@
 
 e5 cosine: multilingual-e5-small, the query against the last two levels of the path, or the title. Gemma zero-shot:
 the probability of the label word after the prompt with its instruction; few-shot: after eight labelled rows of train
-besides. `linear` and the run's model are read from the run. Each threshold is chosen on `--rows` validation rows of
-fold 0, F1 and AUC are measured on as many labelled rows of dev, with 95% bootstrap intervals over queries.
+besides; information: how much likelier the target is behind the query (`models.scoring.likelihood`). `linear` and the
+run's model are read from the run. Each threshold is chosen on `--rows` validation rows of fold 0, F1 and AUC are
+measured on as many labelled rows of dev, with 95% bootstrap intervals over queries.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from competition_utils.decide.metrics import evaluate
 from competition_utils.decide.thresholds import best_threshold
@@ -30,6 +32,7 @@ from competition_utils.models.decoder.score import score_prompts
 from competition_utils.models.embeddings import embed
 from competition_utils.models.pretrained import GEMMA_270M, MULTILINGUAL_E5
 from competition_utils.models.scoring.engine import TokenBudget
+from competition_utils.models.scoring.likelihood import mutual_information
 from competition_utils.paths import run_folder, shown
 from competition_utils.storage import read_parquet, write_json
 from competition_utils.tasks import QC, TASKS
@@ -91,6 +94,12 @@ class Gemma:
         return score_prompts(self._opened.model, ids, pad_id=tokenizer.pad_token_id, budget=budget, share_prefix=True)
 
 
+def information(pairs: pd.DataFrame, _: Rows) -> np.ndarray:
+    """float [n] in 0–1."""
+    base = DecoderModel({"model_name_or_path": GEMMA_270M, "device": "cpu", "load_in_4bit": False})
+    return expit(mutual_information(base.load_base_model().eval(), base.tokenizer, pairs))
+
+
 def labelled_examples(train: pd.DataFrame, writer: PromptWriter, shots: int) -> list[str]:
     """Prompts with their answers, without instruction; half of them relevant."""
     halves = [rows.sample(shots // 2, random_state=0) for _, rows in train.groupby("label")]
@@ -121,6 +130,7 @@ def main() -> int:
         "e5 cosine, English query": e5_cosine_in_english,
         "Gemma 270M zero-shot": gemma.score,
         "Gemma 270M few-shot": lambda pairs, rows: gemma.score(pairs, rows, SHOTS),
+        "Gemma 270M information": information,
         "the run's model": lambda pairs, _: pairs["of_run"].to_numpy(),
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

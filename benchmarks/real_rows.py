@@ -7,11 +7,13 @@ r"""What a model of made-up data knows of real queries: the official sample's ro
 
 `write` makes a data folder: train is that of the given folder and of the built-in sample together, with both lexicons;
 dev is the given folder's; test is the real rows without their labels, so that their categories belong to the tree.
-`measure` prints F1 at the run's threshold and AUC on them, for the run's model, for its linear baseline and for the
-cosine of query and path by multilingual-e5-small where that is installed, and the same by how many words of a query
-train has, by how near the query is to a category, and by what kind of query it is: plain words, a brand, a product's
-model, a name out of films, games and music, misspelt, slang (real_rows_kinds.tsv, as one reader sorted them; a query of
-several kinds is the first of misspelt, model, brand, franchise, slang). Nothing is tuned on these rows.
+`measure` prints F1 at the run's threshold and AUC on them: of the run's model, of its linear baseline, and, where the
+extras are installed, of what nobody fitted, the cosine of query and path by multilingual-e5-small and how much likelier
+Gemma 3 270M finds the path behind the query (`models.scoring.likelihood`); the last also together with the run's model,
+each divided by its standard deviation. Then the run's model by how many words of a query train has, by how near the
+query is to a category, and by what kind of query it is: plain words, a brand, a product's model, a name out of films,
+games and music, misspelt, slang (real_rows_kinds.tsv, as one reader sorted them; a query of several kinds is the first
+of misspelt, model, brand, franchise, slang). Nothing is tuned on these rows.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from base_models import information
+from scipy.special import logit
+from scipy.stats import zscore
 from sklearn.metrics import roc_auc_score
 
 from competition_utils.data.columns import english_query, words_by_row
@@ -39,6 +44,7 @@ from competition_utils.tasks import QC, QI, TASKS, Task
 
 REAL = "QC_labelled_sample.txt"
 KINDS = Path(__file__).with_name("real_rows_kinds.tsv")
+LEAST = 1e-6  # of a score, whose logit is taken
 SHARES = {"none": 0.0, "up to half": 0.5, "more than half": 0.999, "all": 1.0}
 
 
@@ -126,11 +132,14 @@ def show(rows: pd.DataFrame, run: Path) -> None:
     try:
         paths = embed(rows["target"].str.replace(",", " "), MULTILINGUAL_E5, kind="document")
         ways["e5 cosine"] = np.einsum("nd,nd->n", embed(rows["query"], MULTILINGUAL_E5), paths)
+        ways["Gemma 270M, unfitted"] = information(rows, {})
+        both = (rows["score"].to_numpy(), ways["Gemma 270M, unfitted"])
+        ways["model and Gemma"] = sum(zscore(logit(scores.clip(LEAST, 1 - LEAST))) for scores in both)
     except UserError as error:
-        print(f"e5 cosine: not measured: {error}")
+        print(f"not measured: {error}")
     print(f"{len(rows)} rows, {labels.mean():.1%} relevant")
     for name, scores in ways.items():
-        print(f"  {name:<18}{auc_of(labels, scores, groups)}")
+        print(f"  {name:<22}{auc_of(labels, scores, groups)}")
     whole = figures_by(rows, pd.Series("all", index=rows.index, name="rows"), [])["f1"].item()
     print(f"  F1 at the run's threshold {whole:.3f}; all relevant {2 * labels.mean() / (1 + labels.mean()):.3f}\n")
     for by in (words_known(rows, run), how_near_a_category(rows), kinds_of(rows)):

@@ -1,4 +1,4 @@
-"""Expected figures: verdicts, what is missing, and the README's tables, which are those of the recorded results."""
+"""Expected figures: verdicts, what is missing, and the tables of the pages, which are those of the recorded results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from expected.experiments import (
     read_experiments,
     recorded,
 )
-from expected.readme import FILTERS, MARKED, README, with_tables
+from expected.tables import FILTERS, MARKED, PAGES, with_tables
 from hypothesis import given
 from hypothesis import strategies as st
 from small_run import execute_here, make_small_project
@@ -155,7 +155,7 @@ def test_recorded_figures_make_the_table_between_the_marks(own, tmp_path):
         with_tables(text.replace("tried", "other"), experiments, values)
 
 
-def test_figures_are_spelt_as_the_readme_spells_them():
+def test_figures_are_spelt_as_the_pages_spell_them():
     spell = {function.__name__: function for function in FILTERS}
     assert spell["f1"](0.873) == ".8730"
     assert spell["minutes"](1043.6) == "17 min 24 s"
@@ -167,8 +167,8 @@ def test_figures_are_spelt_as_the_readme_spells_them():
 # ---------------------------------------------------------------- the project's own
 
 
-def test_the_tables_of_the_readme_are_those_of_the_recorded_results():
-    experiments, text = read_experiments(), README.read_text(encoding="utf-8")
+def test_the_tables_of_the_pages_are_those_of_the_recorded_results():
+    experiments, text = read_experiments(), "".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert with_tables(text, experiments, as_values(recorded(experiments))) == text
     assert {name for _, name, _ in MARKED.findall(text)} == {name for name, each in experiments.items() if each.table}
 

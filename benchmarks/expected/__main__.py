@@ -5,7 +5,7 @@
     python -m benchmarks.expected --json FILE           the same as JSON
     python -m benchmarks.expected --record              put what is there into results.json
     python -m benchmarks.expected --recorded            compare results.json, on whatever machine it was measured
-    python -m benchmarks.expected --write-readme        the README's tables from results.json
+    python -m benchmarks.expected --write-tables        the tables of README and docs/MEASURED.md from results.json
 
 The exit status is 1 where a figure is FAIL. A figure whose experiment needs what this machine lacks is "not here".
 """
@@ -26,7 +26,7 @@ from rich.table import Table
 from competition_utils.errors import UserError
 from competition_utils.storage import read_json, write_json
 
-from . import readme
+from . import tables
 from .experiments import (
     FAIL,
     NEAR,
@@ -115,8 +115,8 @@ def compare(args: argparse.Namespace) -> int:
         write_json(args.json, _as_json(results))
     if args.record:
         record(results)
-    if args.write_readme:
-        readme.write(everything, as_values(recorded(everything)))
+    if args.write_tables:
+        tables.write(everything, as_values(recorded(everything)))
     return int(any(each.verdict == FAIL for each in results))
 
 
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON, too")
     parser.add_argument("--record", action="store_true", help="put the figures into results.json")
     parser.add_argument("--recorded", action="store_true", help="compare results.json instead")
-    parser.add_argument("--write-readme", action="store_true", help="make the README's tables from results.json")
+    parser.add_argument("--write-tables", action="store_true", help="make the pages' tables from results.json")
     try:
         return compare(parser.parse_args(arguments))
     except UserError as error:

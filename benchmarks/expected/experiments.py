@@ -94,7 +94,7 @@ class Figure(Plain):
 
 class Experiment(Plain):
     """Commands, and the figures that they leave. `measured` says on what they were, and where that is written down;
-    `table` is the table of the README, a template of Jinja that sees the figures by their names, those of another
+    `table` is the table of a page, a template of Jinja that sees the figures by their names, those of another
     experiment as `EXPERIMENT.NAME`. `estimates` are no figures: they were never measured, and the table says so."""
 
     commands: list[Text] = []

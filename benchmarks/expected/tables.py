@@ -1,9 +1,8 @@
-"""Tables of the README from recorded figures, between `<!-- expected: NAME -->` and `<!-- end -->`."""
+"""Tables of the pages from recorded figures, between `<!-- expected: NAME -->` and `<!-- end -->`."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, UndefinedError
@@ -12,7 +11,7 @@ from competition_utils.errors import UserError
 
 from .experiments import ROOT, Experiment
 
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "MEASURED.md")
 MARKED = re.compile(r"(<!-- expected: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -74,9 +73,10 @@ def with_tables(text: str, experiments: dict[str, Experiment], values: dict[str,
     """The text with every marked table made anew; UserError for a mark that no experiment has."""
     unknown = [name for _, name, _ in MARKED.findall(text) if name not in experiments or not experiments[name].table]
     if unknown:
-        raise UserError(f"README: expected marks of experiments with a table, found {', '.join(unknown)}.")
+        raise UserError(f"tables: expected marks of experiments with a table, found {', '.join(unknown)}.")
     return MARKED.sub(lambda found: found[1] + table(found[2], experiments, values) + found[3], text)
 
 
-def write(experiments: dict[str, Experiment], values: dict[str, dict[str, Any]], path: Path = README) -> None:
-    path.write_text(with_tables(path.read_text(encoding="utf-8"), experiments, values), encoding="utf-8")
+def write(experiments: dict[str, Experiment], values: dict[str, dict[str, Any]]) -> None:
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text(encoding="utf-8"), experiments, values), encoding="utf-8")
