@@ -132,7 +132,7 @@ def show(rows: pd.DataFrame, run: Path) -> None:
     try:
         paths = embed(rows["target"].str.replace(",", " "), MULTILINGUAL_E5, kind="document")
         ways["e5 cosine"] = np.einsum("nd,nd->n", embed(rows["query"], MULTILINGUAL_E5), paths)
-        ways["Gemma 270M, unfitted"] = information(rows, {})
+        ways["Gemma 270M, unfitted"] = information(rows.assign(task=QC.name), {})
         both = (rows["score"].to_numpy(), ways["Gemma 270M, unfitted"])
         ways["model and Gemma"] = sum(zscore(logit(scores.clip(LEAST, 1 - LEAST))) for scores in both)
     except UserError as error:
