@@ -12,6 +12,7 @@ from competition_utils.plots import style
 
 KEYS = {"seen languages": "seen", "unseen languages": "unseen"}
 APART = 0.18  # lines of one run, in rows of the figure
+BESIDE = 1.05  # each kind of model as many times the rows of the one before, so that whiskers do not cover each other
 
 
 def differences(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
@@ -48,10 +49,9 @@ def f1_by_rows(table: pd.DataFrame) -> Figure:
     for task, rows, ax in panels:
         for number, (model, own) in enumerate(rows.groupby("model", sort=False)):
             own = own.sort_values("rows")
+            place = own["rows"] * BESIDE ** (number - (rows["model"].nunique() - 1) / 2)
             reach = (own["f1"] - own["low"], own["high"] - own["f1"])
-            ax.errorbar(
-                own["rows"], own["f1"], yerr=reach, fmt="o-", color=style.PALETTE[number], capsize=3, label=model
-            )
+            ax.errorbar(place, own["f1"], yerr=reach, fmt="o-", color=style.PALETTE[number], capsize=3, label=model)
         base = rows["all_positive_f1"].iloc[0]
         ax.axhline(base, color=style.COLOURS["baseline"], lw=1, ls=":", label="all relevant")
         ax.set(title=task, xscale="log", xlabel="training rows", ylabel="F1 on dev")
