@@ -5,7 +5,7 @@
 
 e5 cosine: multilingual-e5-small, the query against the last two levels of the path, or the title. Gemma zero-shot:
 the probability of the label word after the prompt with its instruction; few-shot: after eight labelled rows of train
-besides; information: how much likelier the target is behind the query (`models.scoring.likelihood`). `linear` and the
+besides; information: how much likelier the target is given the query (`models.scoring.likelihood`). `linear` and the
 run's model are read from the run. Each threshold is chosen on `--rows` validation rows of fold 0, F1 and AUC are
 measured on as many labelled rows of dev, with 95% bootstrap intervals over queries.
 """

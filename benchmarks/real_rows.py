@@ -9,7 +9,7 @@ r"""What a model of made-up data knows of real queries: the official sample's ro
 dev is the given folder's; test is the real rows without their labels, so that their categories belong to the tree.
 `measure` prints F1 at the run's threshold and AUC on them: of the run's model, of its linear baseline, and, where the
 extras are installed, of what nobody fitted, the cosine of query and path by multilingual-e5-small and how much likelier
-Gemma 3 270M finds the path behind the query (`models.scoring.likelihood`); the last also together with the run's model,
+Gemma 3 270M finds the path given the query (`models.scoring.likelihood`); the last also together with the run's model,
 each divided by its standard deviation. Then the run's model by how many words of a query train has, by how near the
 query is to a category, and by what kind of query it is: plain words, a brand, a product's model, a name out of films,
 games and music, misspelt, slang (real_rows_kinds.tsv, as one reader sorted them; a query of several kinds is the first
@@ -125,18 +125,28 @@ def auc_of(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> str:
     return f"AUC {roc_auc_score(labels, scores):.3f} [{low:.3f}, {high:.3f}]"
 
 
+def e5_cosine_with_path(rows: pd.DataFrame) -> np.ndarray:
+    paths = embed(rows["target"].str.replace(",", " "), MULTILINGUAL_E5, kind="document")
+    return np.einsum("nd,nd->n", embed(rows["query"], MULTILINGUAL_E5), paths)
+
+
+def gemma_information(rows: pd.DataFrame) -> np.ndarray:
+    return information(rows.assign(task=QC.name), {})
+
+
 def show(rows: pd.DataFrame, run: Path) -> None:
     labels = rows["label"].to_numpy(np.int64)
     groups = query_groups(rows["query"])
     ways = {"the run's model": rows["score"].to_numpy(), "linear": rows["linear_score"].to_numpy()}
-    try:
-        paths = embed(rows["target"].str.replace(",", " "), MULTILINGUAL_E5, kind="document")
-        ways["e5 cosine"] = np.einsum("nd,nd->n", embed(rows["query"], MULTILINGUAL_E5), paths)
-        ways["Gemma 270M, unfitted"] = information(rows.assign(task=QC.name), {})
-        both = (rows["score"].to_numpy(), ways["Gemma 270M, unfitted"])
+    unfitted = {"e5 cosine": e5_cosine_with_path, "Gemma 270M, unfitted": gemma_information}
+    for name, way in unfitted.items():
+        try:
+            ways[name] = way(rows)
+        except UserError as error:  # its extra is not installed
+            print(f"{name}: not measured: {error}")
+    if "Gemma 270M, unfitted" in ways:
+        both = (ways["the run's model"], ways["Gemma 270M, unfitted"])
         ways["model and Gemma"] = sum(zscore(logit(scores.clip(LEAST, 1 - LEAST))) for scores in both)
-    except UserError as error:
-        print(f"not measured: {error}")
     print(f"{len(rows)} rows, {labels.mean():.1%} relevant")
     for name, scores in ways.items():
         print(f"  {name:<22}{auc_of(labels, scores, groups)}")

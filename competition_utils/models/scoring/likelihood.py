@@ -1,8 +1,8 @@
-"""How likely a language model finds a target behind a query: what a base model knows of a pair before any fit.
+"""How likely a language model finds a target given a query: what a base model knows of a pair before any fit.
 
 Asked for a label word, a small base model decides nothing. But it has read of brands and products, and shows it when
-asked how much likelier a target becomes behind the query than behind none. That difference is pointwise mutual
-information, which takes away how likely the target is by itself (Holtzman et al. 2021, "Surface Form Competition").
+asked how much likelier a target is given the query than given none. That is pointwise mutual information, which
+leaves out how likely the target is by itself (Holtzman et al. 2021, "Surface Form Competition").
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ PROMPTS = (
 TOKENS_A_BATCH = 1024  # each has a logit for every word of the vocabulary, a megabyte for Gemma's
 
 
-def log_likelihoods(model: Any, tokenizer: Any, before: Sequence[str], texts: Sequence[str]) -> np.ndarray:
-    """float64 [n]: natural logarithm of the probability of each text, all of its tokens, behind the one before it.
+def log_likelihoods(model: Any, tokenizer: Any, contexts: Sequence[str], continuations: Sequence[str]) -> np.ndarray:
+    """float64 [n]: natural logarithm of the probability of each continuation, all of its tokens, given its context.
 
     `model` is a causal language model of transformers with all of its logits, in evaluation mode.
     """
-    if not len(texts):
+    if not len(continuations):
         return np.zeros(0)
-    heads = tokenizer(list(before))["input_ids"]
-    tails = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    heads = tokenizer(list(contexts))["input_ids"]
+    tails = tokenizer(list(continuations), add_special_tokens=False)["input_ids"]
     lengths = np.array([len(head) + len(tail) for head, tail in zip(heads, tails, strict=True)], dtype=np.int64)
     found = np.zeros(len(lengths))
     with progress(total=len(lengths), what="likelihoods", unit="texts") as bar:
@@ -65,7 +65,7 @@ def _of_batch(model: Any, tokenizer: Any, heads: list[list[int]], tails: list[li
 
 
 def mutual_information(model: Any, tokenizer: Any, pairs: pd.DataFrame) -> np.ndarray:
-    """float64 [n] for pairs with `task, query, target`: how much likelier the target is behind the query than behind
+    """float64 [n] for pairs with `task, query, target`: how much likelier the target is given the query than given
     none, in natural logarithms a token of the target, the mean of `PROMPTS`. Above 0 speaks for relevant."""
     paths = split_levels(pairs["target"]).str.join(" > ")
     targets = " " + paths.where(pairs["task"] == QC.name, pairs["target"])
@@ -74,7 +74,7 @@ def mutual_information(model: Any, tokenizer: Any, pairs: pd.DataFrame) -> np.nd
     tokens = targets.map(pd.Series(counted, index=different))
     gained = np.zeros(len(pairs))
     for prompt, nothing in PROMPTS:
-        behind = log_likelihoods(model, tokenizer, [prompt.format(query=query) for query in pairs["query"]], targets)
+        given = log_likelihoods(model, tokenizer, [prompt.format(query=query) for query in pairs["query"]], targets)
         alone = pd.Series(log_likelihoods(model, tokenizer, [nothing] * len(different), different), index=different)
-        gained += behind - targets.map(alone).to_numpy()
+        gained += given - targets.map(alone).to_numpy()
     return gained / (len(PROMPTS) * tokens.to_numpy())

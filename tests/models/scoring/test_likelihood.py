@@ -1,4 +1,4 @@
-"""How likely a language model finds a text behind another, against transformers' own loss, row by row."""
+"""How likely a language model finds a continuation given its context, against transformers' own loss, row by row."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from competition_utils.models.scoring import likelihood
 from competition_utils.models.scoring.likelihood import PROMPTS, log_likelihoods, mutual_information
 
-BEFORE = ["shoes", "a lamp and a table and a guitar for", "phone", "tent"]
-TEXTS = [" dress", " camera", " exact spare tent shoes lamp", " table"]
+CONTEXTS = ["shoes", "a lamp and a table and a guitar for", "phone", "tent"]
+CONTINUATIONS = [" dress", " camera", " exact spare tent shoes lamp", " table"]
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -22,9 +22,9 @@ def tiny(request, tmp_path_factory):
     return AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
 
 
-def by_the_models_own_loss(model, tokenizer, before, text):
+def by_the_models_own_loss(model, tokenizer, context, continuation):
     """Minus the loss of transformers, which is a mean over the tokens that have a label."""
-    head, tail = tokenizer(before)["input_ids"], tokenizer(text, add_special_tokens=False)["input_ids"]
+    head, tail = tokenizer(context)["input_ids"], tokenizer(continuation, add_special_tokens=False)["input_ids"]
     ids, labels = torch.tensor([head + tail]), torch.tensor([[-100] * len(head) + tail])
     with torch.inference_mode():
         return -model(input_ids=ids, labels=labels).loss.item() * len(tail)
@@ -33,11 +33,11 @@ def by_the_models_own_loss(model, tokenizer, before, text):
 @pytest.mark.parametrize("tokens_a_batch", [1, 1024], ids=["a row a batch", "all in one batch"])
 def test_the_likelihood_is_that_of_the_models_own_loss_whatever_the_batches(tiny, tokens_a_batch, monkeypatch):
     monkeypatch.setattr(likelihood, "TOKENS_A_BATCH", tokens_a_batch)
-    expected = [by_the_models_own_loss(*tiny, *row) for row in zip(BEFORE, TEXTS, strict=True)]
-    np.testing.assert_allclose(log_likelihoods(*tiny, BEFORE, TEXTS), expected, atol=1e-4)
+    expected = [by_the_models_own_loss(*tiny, *row) for row in zip(CONTEXTS, CONTINUATIONS, strict=True)]
+    np.testing.assert_allclose(log_likelihoods(*tiny, CONTEXTS, CONTINUATIONS), expected, atol=1e-4)
 
 
-def test_no_texts_have_no_likelihoods(tiny):
+def test_no_continuations_have_no_likelihoods(tiny):
     assert log_likelihoods(*tiny, [], []).shape == (0,)
 
 
