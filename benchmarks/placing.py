@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from oracle import names_of_categories
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.neighbors import NearestNeighbors
 
 from competition_utils.category_tree.hints import HINTS, NGRAMS, HintWriter
 from competition_utils.category_tree.ngrams import NgramVectors, ngrams
@@ -31,8 +32,6 @@ from competition_utils.models.pretrained import MINILM, MULTILINGUAL_E5, PRETRAI
 from competition_utils.runs.artefacts import artefact_reader, find_run
 from competition_utils.tasks import QC
 from competition_utils.translation.lexicon_file import read_lexicon
-
-QUERIES_AT_ONCE = 1_000
 
 
 def queries_of(run: Path, data: Path, names: pd.Index) -> pd.DataFrame:
@@ -52,11 +51,9 @@ def nearest_phrases(queries: pd.Series, pairs: pd.DataFrame) -> list[str]:
     """The English of the lexicon's phrase nearest to each query by its n-grams, as scikit-learn finds it."""
     vectorizer = TfidfVectorizer(analyzer=ngrams, sublinear_tf=True, dtype=np.float32)
     phrases = vectorizer.fit_transform(pairs["source_text"].str.lower())
-    found = [
-        (vectorizer.transform(queries[start : start + QUERIES_AT_ONCE]) @ phrases.T).argmax(axis=1)
-        for start in range(0, len(queries), QUERIES_AT_ONCE)
-    ]
-    return pairs["target_text"].str.lower().to_numpy()[np.concatenate(found, axis=None)].tolist()
+    nearest = NearestNeighbors(n_neighbors=1, metric="cosine").fit(phrases)
+    found = nearest.kneighbors(vectorizer.transform(queries), return_distance=False)[:, 0]
+    return pairs["target_text"].str.lower().iloc[found].tolist()
 
 
 def ways(queries: pd.DataFrame, names: pd.Index, vectors: NgramVectors, pairs: pd.DataFrame) -> Iterator[tuple]:
