@@ -5,7 +5,7 @@
 
 For taxobench (DIR is its folder), whose meta files say which category each query of QC's dev asks for. Hints
 (`category_tree/hints.py`) are written by the names nearest to a query; labels serve nothing here, neither in a fit nor
-in a choice. Candidates are the names of all categories in the run's tree. Intervals: 95%, bootstrap over the different queries.
+in a choice. Candidates are the names of all categories in the run's tree. Intervals: 95%, bootstrap over the queries.
 """
 
 from __future__ import annotations
