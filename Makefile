@@ -24,7 +24,7 @@ test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile
 
 soak: .venv/.extra-soak
-	PYTHONPATH=.:tests:benchmarks $(PYTHON) tests/soak/run.py --jobs 2
+	PYTHONPATH=.:tests $(PYTHON) tests/soak/run.py --jobs 2
 
 audit: .venv/.extra-soak
 	$(PYTHON) -m pip_audit
@@ -37,7 +37,7 @@ lab: $(INSTALLED)
 	.venv/bin/jupyter lab --ServerApp.root_dir=. notebooks/00_start.ipynb
 
 gpu-check: $(INSTALLED)
-	$(PYTHON) benchmarks/gpu_check.py --output gpu_check.json
+	$(PYTHON) -m benchmarks.gpu.check --output gpu_check.json
 
 kaggle: .venv/.extra-kaggle
 	@[ -n "$(KAGGLE_USER)" ] || { echo "Say who you are on Kaggle: make kaggle KAGGLE_USER=name"; exit 2; }

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from expected import experiments as module
-from expected.__main__ import main
-from expected.experiments import (
+from hypothesis import given
+from hypothesis import strategies as st
+from small_run import execute_here, make_small_project
+
+from benchmarks.expected import experiments as module
+from benchmarks.expected.__main__ import main
+from benchmarks.expected.experiments import (
     FAIL,
     NEAR,
     NOT_HERE,
@@ -18,11 +22,7 @@ from expected.experiments import (
     read_experiments,
     recorded,
 )
-from expected.tables import FILTERS, MARKED, PAGES, with_tables
-from hypothesis import given
-from hypothesis import strategies as st
-from small_run import execute_here, make_small_project
-
+from benchmarks.expected.tables import FILTERS, MARKED, PAGES, with_tables
 from competition_utils import paths
 from competition_utils.cli import main as cli
 from competition_utils.errors import UserError

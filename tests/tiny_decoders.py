@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from random_models import build_random_model
+
+from benchmarks.gpu.random_models import build_random_model
 
 FAMILIES = ("gemma3", "qwen2")
 THINGS = ["shoes", "phone", "lamp", "dress", "table", "guitar", "camera", "tent"]

@@ -23,11 +23,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from competition_utils.errors import UserError
-from competition_utils.storage import read_json, write_json
-
-from . import tables
-from .experiments import (
+from benchmarks.command import exit_status, new_parser
+from benchmarks.expected import tables
+from benchmarks.expected.experiments import (
     FAIL,
     NEAR,
     NOT_HERE,
@@ -42,6 +40,8 @@ from .experiments import (
     read_experiments,
     recorded,
 )
+from competition_utils.errors import UserError
+from competition_utils.storage import read_json, write_json
 
 STYLES = {OK: "green", NEAR: "yellow", FAIL: "bold red", NOT_HERE: "dim"}
 
@@ -121,20 +121,14 @@ def compare(args: argparse.Namespace) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.expected", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(__doc__)
     parser.add_argument("--only", metavar="NAME", nargs="+", default=[], help="experiments: names of the YAML files")
     parser.add_argument("--run", action="store_true", help="run their commands first; minutes to hours")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON, too")
     parser.add_argument("--record", action="store_true", help="put the figures into results.json")
     parser.add_argument("--recorded", action="store_true", help="compare results.json instead")
     parser.add_argument("--write-tables", action="store_true", help="make the pages' tables from results.json")
-    try:
-        return compare(parser.parse_args(arguments))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return exit_status(lambda: compare(parser.parse_args(arguments)))
 
 
 if __name__ == "__main__":

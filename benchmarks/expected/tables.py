@@ -7,9 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, UndefinedError
 
+from benchmarks.expected.experiments import ROOT, Experiment
 from competition_utils.errors import UserError
-
-from .experiments import ROOT, Experiment
 
 PAGES = (ROOT / "README.md", ROOT / "docs" / "MEASURED.md")
 MARKED = re.compile(r"(<!-- expected: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from finetune_runs import DECODER, REPOSITORY, THINGS, augmented
-from random_models import build_random_model
 
+from benchmarks.gpu.random_models import build_random_model
 from competition_utils import paths
 from competition_utils.runs.kernel import execute
 from competition_utils.runs.parameters import read_notebook

@@ -26,7 +26,7 @@ TOLERANCE = 1e-4  # of a score, between numbers of threads
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files of each fit: with `one` thread, `again`, and with `two`."""
     folder = tmp_path_factory.mktemp("fits")
-    importable = os.pathsep.join(map(str, (TESTS.parent, TESTS, TESTS.parent / "benchmarks")))
+    importable = os.pathsep.join(map(str, (TESTS.parent, TESTS)))
     environment = {**os.environ, "PYTHONPATH": importable, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "2"}
     command = [sys.executable, TESTS / "soak" / "fit_with_threads.py", folder]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)

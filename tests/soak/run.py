@@ -78,7 +78,7 @@ def _ends_well(command: list[str], **environment: str) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    folders = (REPOSITORY, REPOSITORY / "tests", REPOSITORY / "benchmarks")
+    folders = (REPOSITORY, REPOSITORY / "tests")
     return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders)), "OMP_NUM_THREADS": "1"}
 
 

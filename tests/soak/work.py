@@ -42,10 +42,11 @@ def prepare_inputs(folder: Path, networks: bool) -> None:
 
 
 def _make_networks(folder: Path, texts: list[str]) -> None:
-    from random_models import build_random_model
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import StaticEmbedding
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+    from benchmarks.gpu.random_models import build_random_model
 
     build_random_model(folder / "decoder", "qwen2-tiny", texts, dtype="float32")
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "decoder")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from random_models import build_random_model
 
+from benchmarks.gpu.random_models import build_random_model
 from competition_utils.translation.neural import InstructTranslator, load_instruct
 from competition_utils.translation.open import open_translator
 

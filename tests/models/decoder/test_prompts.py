@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from random_models import make_tokenizer
 from tiny_decoders import THINGS
 
+from benchmarks.gpu.random_models import make_tokenizer
 from competition_utils.errors import UserError
 from competition_utils.models.decoder.model import DecoderModel
 from competition_utils.models.decoder.prompts import (

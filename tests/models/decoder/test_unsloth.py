@@ -40,7 +40,7 @@ def fits(tmp_path_factory):
     place = tmp_path_factory.mktemp("unsloth")
     jobs = {name: job(place / str(number), *FITS[name], on_a_t4="T4" in name) for number, name in enumerate(FITS)}
     (place / "jobs.json").write_text(json.dumps(list(jobs.values())))
-    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "benchmarks")))
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
     own = {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "UNSLOTH_COMPILE_LOCATION": str(place / "compiled")}
     line = [sys.executable, str(HERE / "unsloth_fits.py"), str(place / "jobs.json")]
     done = subprocess.run(line, env=os.environ | own, capture_output=True, text=True, cwd=place)

@@ -1,6 +1,6 @@
 """How near a translator comes to a lexicon: phrases of it, as many of each language, from there into English.
 
-    python benchmarks/translators.py instruct:gemma-3-270m --data-dir ../shared/data/taxobench --phrases 200
+    python -m benchmarks.quality.translators instruct:gemma-3-270m --data-dir ../shared/data/taxobench --phrases 200
 
 A row a language: share of phrases whose translation is the lexicon's but for case; F1 of the words, a mean over the
 phrases (as SQuAD counts it: twice the words in common over the words of both); share that comes back unchanged.
@@ -8,7 +8,6 @@ phrases (as SQuAD counts it: twice the words in common over the words of both); 
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.command import exit_status, new_parser
 from competition_utils.data.files import find_lexicon
 from competition_utils.errors import UserError
 from competition_utils.storage import write_json
@@ -41,24 +41,20 @@ def phrases(folder: Path, count: int) -> pd.DataFrame:
     return pd.concat([rows.sample(min(each, len(rows)), random_state=0) for _, rows in table.groupby("source_lang")])
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    parser = new_parser(__doc__)
     parser.add_argument("translator", help="as the setting `translator`")
     parser.add_argument("--data-dir", type=Path, required=True, help="folder with the lexicon")
     parser.add_argument("--phrases", type=int, default=200)
     parser.add_argument("--json", type=Path, help="write figures and translations here as well")
     args = parser.parse_args()
-    try:
-        table, start = phrases(args.data_dir, args.phrases), time.process_time()
-        translator = open_translator(args.translator, args.data_dir)
-        if translator is None:
-            raise UserError(f"translators: expected one that translates, found {args.translator}.")
-        for language, rows in table.groupby("source_lang"):
-            made, _ = translator.translate(rows["source_text"].tolist(), str(language), "en")
-            table.loc[rows.index, "made"] = made
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    table, start = phrases(args.data_dir, args.phrases), time.process_time()
+    translator = open_translator(args.translator, args.data_dir)
+    if translator is None:
+        raise UserError(f"translators: expected one that translates, found {args.translator}.")
+    for language, rows in table.groupby("source_lang"):
+        made, _ = translator.translate(rows["source_text"].tolist(), str(language), "en")
+        table.loc[rows.index, "made"] = made
     seconds = time.process_time() - start
     table["equal"] = table["made"].str.casefold() == table["target_text"].str.casefold()
     table["word_f1"] = [word_f1(*both) for both in zip(table["made"], table["target_text"], strict=True)]
@@ -70,8 +66,7 @@ def main() -> int:
         write_json(
             args.json, {"figures": figures.to_dict("index"), "rows": table.to_dict("records"), "seconds": seconds}
         )
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -1,7 +1,7 @@
 """Everything that needs a CUDA GPU: tests marked `gpu`, then the speed of fitting and scoring against their targets.
 
-    python benchmarks/gpu_check.py --output gpu_check.json
-    python benchmarks/gpu_check.py --only fit --minutes 9      # or tests, score; the next call goes on
+    python -m benchmarks.gpu.check --output gpu_check.json
+    python -m benchmarks.gpu.check --only fit --minutes 9      # or tests, score; the next call goes on
 
 Smallest shape first. Each figure is in the JSON the moment it exists, and what is there is not measured again unless
 `--again` is given. Runs from a checkout, without installation and network. Ends with status 1 where a test failed, 2 on
@@ -22,11 +22,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import finetune_gpu
-import scoring_gpu
-from parts import HERE, Figures, Session, print_table
-from random_models import SHAPES, gib_of
-
+from benchmarks.command import exit_status, new_parser
+from benchmarks.gpu import fit, score
+from benchmarks.gpu.parts import ROOT, Figures, Session, print_table
+from benchmarks.gpu.random_models import SHAPES, gib_of
 from competition_utils.errors import UserError
 
 MINUTES = {None: 25.0, "tests": 9.0, "fit": 9.0, "score": 9.0}
@@ -50,11 +49,7 @@ def main() -> int:
     if arguments.device == "cuda" and not torch.cuda.is_available():  # asks the driver, takes no memory
         print("gpu_check: needs a CUDA GPU, found none on this machine.")
         return 2
-    try:
-        return _check(arguments)
-    except UserError as error:
-        print(error)
-        return 2
+    return _check(arguments)
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -72,7 +67,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("--only", choices=["tests", "fit", "score"])
     parser.add_argument("--minutes", type=float, help="in all; 25, and 9 with --only")
     parser.add_argument("--output", type=Path, default=Path("gpu_check.json"))
@@ -91,17 +86,17 @@ def measure(session: Session, arguments: argparse.Namespace, wanted: tuple[str, 
     """Fit and score by shape, smallest first; a model is made only where something of it is still to be measured."""
     _look_at_the_card(session)
     for shape in sorted(arguments.shapes, key=lambda shape: gib_of(shape, four_bit=False)):
-        keys = [f"fit/{shape}/{part}" for part in finetune_gpu.PARTS] if "fit" in wanted else []
-        keys += [f"score/{shape}/{way}" for way in scoring_gpu.ways(session.device)] if "score" in wanted else []
+        keys = [f"fit/{shape}/{part}" for part in fit.PARTS] if "fit" in wanted else []
+        keys += [f"score/{shape}/{way}" for way in score.ways(session.device)] if "score" in wanted else []
         if all(map(session.figures.has, keys)) or not _fits(session, shape, keys):
             continue
         folder = Path(arguments.models or tempfile.mkdtemp(prefix="gpu-check-")) / shape
         try:
             if _model_in(session, shape, folder):
                 if "fit" in wanted:
-                    finetune_gpu.measure_shape(session, shape, folder / "base")
+                    fit.measure_shape(session, shape, folder / "base")
                 if "score" in wanted:
-                    scoring_gpu.measure_shape(session, shape, folder, arguments.rows)
+                    score.measure_shape(session, shape, folder, arguments.rows)
         finally:
             if arguments.models is None:
                 shutil.rmtree(folder.parent)
@@ -110,7 +105,7 @@ def measure(session: Session, arguments: argparse.Namespace, wanted: tuple[str, 
 def _look_at_the_card(session: Session) -> None:
     """Its name, memory and ceiling, found anew by each call. UserError where the figures are of another card."""
     before = session.figures.known.pop("card", {})
-    card = session.measure("card", "parts.py", session.device)
+    card = session.measure("card", "parts", session.device)
     if card is None:
         raise UserError("gpu_check: expected to measure the card, found no figure; see the lines above.")
     if before.get("name", card["name"]) != card["name"]:
@@ -123,7 +118,7 @@ def _look_at_the_card(session: Session) -> None:
 
 def _fits(session: Session, shape: str, keys: list[str]) -> bool:
     """Whether the shape fits into the card in 4 bits and, while it is written, on the disk; says so where not."""
-    needed, card = gib_of(shape, four_bit=True) + scoring_gpu.ROOM_GIB, session.figures.get("card")["gib"]
+    needed, card = gib_of(shape, four_bit=True) + score.ROOM_GIB, session.figures.get("card")["gib"]
     on_disk, free = gib_of(shape, four_bit=False), shutil.disk_usage(tempfile.gettempdir()).free / 2**30
     reason = None
     if session.device == "cuda" and needed > card:
@@ -141,14 +136,14 @@ def _model_in(session: Session, shape: str, folder: Path) -> bool:
     if (folder / "fitted" / "model.json").is_file():  # written last
         return True
     session.figures.known.pop(f"model/{shape}", None)
-    return session.measure(f"model/{shape}", "random_models.py", shape, str(folder), session.device) is not None
+    return session.measure(f"model/{shape}", "random_models", shape, str(folder), session.device) is not None
 
 
 def report(session: Session, shapes: list[str], wanted: tuple[str, ...]) -> None:
     """Print what was measured, and add the verdict to the figures."""
-    fits = [row for shape in shapes for row in finetune_gpu.table(session, shape)]
-    scores = [row for shape in shapes for row in scoring_gpu.table(session, shape)]
-    for name, rows, heads in (("fit", fits, finetune_gpu.HEADS), ("score", scores, scoring_gpu.HEADS)):
+    fits = [row for shape in shapes for row in fit.table(session, shape)]
+    scores = [row for shape in shapes for row in score.table(session, shape)]
+    for name, rows, heads in (("fit", fits, fit.HEADS), ("score", scores, score.HEADS)):
         if name in wanted:
             print_table(rows, heads)
     found = verdict([*fits, *scores])
@@ -199,7 +194,7 @@ def run_tests(session: Session, seconds: float) -> list[str]:
 def _outcomes(line: list[str], seconds: float) -> Iterator[tuple[str, str]]:
     """Test and outcome as pytest prints them; stops it after `seconds`, and says so."""
     until = time.monotonic() + seconds
-    with subprocess.Popen(line, cwd=HERE.parent, stdout=subprocess.PIPE, text=True, errors="replace") as tests:
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True, errors="replace") as tests:
         stop = threading.Timer(seconds, tests.kill)
         stop.start()
         for text in tests.stdout:
@@ -213,4 +208,4 @@ def _outcomes(line: list[str], seconds: float) -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -1,8 +1,8 @@
 """The whole pipeline at full size, with the linear model and a two-layer encoder: time and memory of every stage.
 
-    python benchmarks/full_size.py [--rows 300000 340000] [--score-rows 165000] [--models linear encoder] [--json FILE]
-    python benchmarks/full_size.py --models linear --rows 1000000 1000 --different-queries
-    python benchmarks/full_size.py --models linear --rows 20000 --file-rows 5000000 -p category_hints=false
+    python -m benchmarks.speed.full_size [--rows 300000 340000] [--score-rows 165000] [--json FILE]
+    python -m benchmarks.speed.full_size --models linear --rows 1000000 1000 --different-queries
+    python -m benchmarks.speed.full_size --models linear --rows 20000 --file-rows 5000000 -p category_hints=false
 
 Rows are generated (`synthetic/`): `--rows` of train for QC and QI, `--score-rows` of test shared by both. The encoder
 has MiniLM's tokenizer and random weights, so its scores mean nothing. With `--file-rows` the command `score` then
@@ -12,7 +12,6 @@ kernel together, read every half second. Aim: 16 GB and 45 minutes on 2 cores.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -27,13 +26,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.command import exit_status, new_parser
 from competition_utils.models.pretrained import resolve
 from competition_utils.paths import ROOT_VARIABLE, STAGES
 from competition_utils.storage import read_json, write_json
 from competition_utils.synthetic.competition import make_sample
 from competition_utils.tasks import QC, QI
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 EVERY_SECONDS = 0.5
 COLUMNS = ["model", "stage", "seconds", "peak_mib"]
 
@@ -148,7 +148,7 @@ def make_file(data: Path, path: Path, rows: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument(
         "--rows", type=int, nargs="+", default=[300_000, 340_000], help="train of QC and QI, or of each"
     )
@@ -188,4 +188,4 @@ def _totals(stages: pd.DataFrame) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

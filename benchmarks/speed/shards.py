@@ -1,12 +1,12 @@
 """Scoring a folder of parquet shards: pairs a CPU second by model, and peak memory by number of rows.
 
-    python benchmarks/shards.py --model linear --rows 200000 2000000 --json shards_linear.json
-    python benchmarks/shards.py --model minilm --rows 20000 --dtype float32
-    python benchmarks/shards.py --model gemma-3-270m --rows 100
-    python benchmarks/shards.py --model none --rows 200000 2000000      the path around the model alone
+    python -m benchmarks.speed.shards --model linear --rows 200000 2000000 --json shards_linear.json
+    python -m benchmarks.speed.shards --model minilm --rows 20000 --dtype float32
+    python -m benchmarks.speed.shards --model gemma-3-270m --rows 100
+    python -m benchmarks.speed.shards --model none --rows 200000 2000000      the path around the model alone
 
-The model is fitted on 16 rows, since speed does not depend on what it has learnt; the pairs are those of
-`benchmarks/scoring.py`, all different, 100,000 a shard. Each size is scored by a process of its own, so that its peak
+The model is fitted on 16 rows, since speed does not depend on what it has learnt; the pairs are those of `scoring.py`
+beside this file, all different, 100,000 a shard. Each size is scored by a process of its own, so that its peak
 memory is its own, then by another one, which finds every shard finished. A process scores a few pairs first, so that
 imports do not count. `--threads` fixes the threads of torch.
 """
@@ -24,8 +24,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scoring import AtOnce, pairs, peak_mb
 
+from benchmarks.command import exit_status, new_parser
+from benchmarks.speed.scoring import AtOnce, pairs, peak_mb
 from competition_utils.storage import write_json
 
 SHARD_ROWS = 100_000
@@ -85,7 +86,16 @@ def measure(name: str, model: Path, place: Path, rows: int) -> dict[str, float]:
     folder = place / str(rows)
     write_shards(folder, pairs(rows))
     write_shards(place / FEW, pairs(FITTED_ROWS))
-    call = [sys.executable, __file__, "--child", name, str(model), str(folder), str(place / f"{rows}_scores")]
+    call = [
+        sys.executable,
+        "-m",
+        __spec__.name,
+        "--child",
+        name,
+        str(model),
+        str(folder),
+        str(place / f"{rows}_scores"),
+    ]
     lines = [subprocess.run(call, stdout=subprocess.PIPE, text=True, check=True).stdout for _ in range(2)]
     first, again = (json.loads(line.splitlines()[-1]) for line in lines)
     if (first["rows"], again["shards_before"]) != (rows, first["shards"]):
@@ -104,7 +114,7 @@ def show(model: str, sizes: list[dict[str, float]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("--model", choices=MODELS, default="linear")
     parser.add_argument("--rows", type=int, nargs="+", default=[200_000, 2_000_000])
     parser.add_argument("--dtype", default="auto", help="number format of encoders and decoders")
@@ -124,4 +134,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

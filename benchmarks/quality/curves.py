@@ -1,8 +1,8 @@
 """Rows of training against F1, for each kind of model: a run a point, then one figure.
 
-    python benchmarks/curves.py --data-dir ../shared/data/taxobench --rows 2000 6000 20000
-    python benchmarks/curves.py --data-dir DIR --model linear encoder --output quick.png
-    python benchmarks/curves.py --data-dir DIR --model decoder -p task=QC --with quick.json
+    python -m benchmarks.quality.curves --data-dir ../shared/data/taxobench --rows 2000 6000 20000
+    python -m benchmarks.quality.curves --data-dir DIR --model linear encoder --output quick.png
+    python -m benchmarks.quality.curves --data-dir DIR --model decoder -p task=QC --with quick.json
 
 Runs are named curve-MODEL-ROWS; those that are there are resumed, so a second call only draws. `--with` draws the
 figures of earlier calls too. F1 is measured on the labelled rows of dev, at the threshold of the validation rows, with
@@ -11,13 +11,13 @@ figures of earlier calls too. F1 is measured on the labelled rows of dev, at the
 
 from __future__ import annotations
 
-import argparse
 import sys
 from itertools import product
 from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.command import exit_status, new_parser
 from competition_utils.errors import UserError
 from competition_utils.paths import run_folder
 from competition_utils.plots.comparing import f1_by_rows
@@ -61,8 +61,8 @@ def earlier_points(path: Path) -> pd.DataFrame:
     return pd.DataFrame(read_json(path))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    parser = new_parser(__doc__)
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--rows", type=int, nargs="+", default=[2000, 6000, 20000], help="of each task")
     parser.add_argument("--model", nargs="+", choices=list(CONFIGS), default=list(CONFIGS))
@@ -70,21 +70,16 @@ def main() -> int:
     parser.add_argument("--with", dest="others", type=Path, nargs="+", default=[], help="JSON files of earlier calls")
     parser.add_argument("--output", type=Path, default=Path("curves.png"), help="the figure; figures as JSON beside it")
     args = parser.parse_args()
-    try:
-        earlier = [earlier_points(other) for other in args.others]
-        runs = plan(args.model, args.rows, args.overrides, args.data_dir)
-        for run in runs.values():
-            print(f"\n{run.name}")
-            execute_run(run, resume=run.folder.exists(), first=None, last=None)
-        table = pd.concat([*earlier, points(runs)], ignore_index=True).sort_values(["model", "task", "rows"])
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    earlier = [earlier_points(other) for other in args.others]
+    runs = plan(args.model, args.rows, args.overrides, args.data_dir)
+    for run in runs.values():
+        print(f"\n{run.name}")
+        execute_run(run, resume=run.folder.exists(), first=None, last=None)
+    table = pd.concat([*earlier, points(runs)], ignore_index=True).sort_values(["model", "task", "rows"])
     print(table.round(4).to_string(index=False))
     f1_by_rows(table).savefig(args.output)
     write_json(args.output.with_suffix(".json"), table.to_dict("records"))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

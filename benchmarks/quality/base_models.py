@@ -1,7 +1,7 @@
 """What base models know before any fine-tuning, on rows of a finished run: beside the run's own model and its baseline.
 
-    python benchmarks/base_models.py gemma3_270m_cpu --rows 500
-    python benchmarks/base_models.py taxobench --rows 500 --task QC --ways "e5 cosine" --json base.json
+    python -m benchmarks.quality.base_models gemma3_270m_cpu --rows 500
+    python -m benchmarks.quality.base_models taxobench --rows 500 --task QC --ways "e5 cosine" --json base.json
 
 e5 cosine: multilingual-e5-small, the query against the last two levels of the path, or the title. Gemma zero-shot:
 the probability of the label word after the prompt with its instruction; few-shot: after eight labelled rows of train
@@ -12,7 +12,6 @@ measured on as many labelled rows of dev, with 95% bootstrap intervals over quer
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from benchmarks.command import exit_status, new_parser
 from competition_utils.decide.metrics import evaluate
 from competition_utils.decide.thresholds import best_threshold
 from competition_utils.errors import UserError
@@ -33,7 +33,8 @@ from competition_utils.models.embeddings import embed
 from competition_utils.models.pretrained import GEMMA_270M, MULTILINGUAL_E5
 from competition_utils.models.scoring.engine import TokenBudget
 from competition_utils.models.scoring.likelihood import mutual_information
-from competition_utils.paths import run_folder, shown
+from competition_utils.paths import shown
+from competition_utils.runs.artefacts import find_run
 from competition_utils.storage import read_parquet, write_json
 from competition_utils.tasks import QC, TASKS
 
@@ -122,7 +123,7 @@ def measure(valid: pd.DataFrame, dev: pd.DataFrame, train: pd.DataFrame) -> dict
     return {name: entry[name] for name in ("rows", "f1", "f1_interval", "auc", "auc_interval", "all_positive_f1")}
 
 
-def main() -> int:
+def main() -> None:
     gemma = Gemma()
     ways: dict[str, Way] = {
         "linear": lambda pairs, _: pairs["of_linear"].to_numpy(),
@@ -133,7 +134,7 @@ def main() -> int:
         "Gemma 270M information": information,
         "the run's model": lambda pairs, _: pairs["of_run"].to_numpy(),
     }
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("run", help="name of a finished run in papermill_runs/")
     parser.add_argument("--rows", type=int, default=500, help="validation rows, and rows of dev, of each task")
     parser.add_argument("--task", choices=list(TASKS), nargs="+", default=list(TASKS))
@@ -141,22 +142,17 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     args = parser.parse_args()
     found: dict[str, dict[str, Any]] = {}
-    try:
-        for task in args.task:
-            rows = rows_of(run_folder(args.run), task, args.rows)
-            found[task] = {}
-            for name in args.ways:
-                start = time.process_time()
-                scored = [rows[split].assign(score=ways[name](rows[split], rows)) for split in ("valid", "dev")]
-                entry = measure(*scored, rows["train"]) | {"cpu_seconds": time.process_time() - start}
-                found[task][name] = entry
-                show(task, name, entry)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    for task in args.task:
+        rows = rows_of(find_run(args.run), task, args.rows)
+        found[task] = {}
+        for name in args.ways:
+            start = time.process_time()
+            scored = [rows[split].assign(score=ways[name](rows[split], rows)) for split in ("valid", "dev")]
+            entry = measure(*scored, rows["train"]) | {"cpu_seconds": time.process_time() - start}
+            found[task][name] = entry
+            show(task, name, entry)
     if args.json:
         write_json(args.json, found)
-    return 0
 
 
 def show(task: str, name: str, entry: dict[str, Any]) -> None:
@@ -170,4 +166,4 @@ def show(task: str, name: str, entry: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -1,6 +1,6 @@
 """What perfect translations could still give: a run's model on dev's queries, as they are and in perfect English.
 
-    python benchmarks/oracle.py taxobench --data-dir ../shared/data/taxobench
+    python -m benchmarks.quality.oracle taxobench --data-dir ../shared/data/taxobench
 
 For taxobench, whose meta files say which category each query of dev asks for, and in which form. Queries that are the
 name of a category and nothing else (form `plain`) are measured twice: as the run read them, and with that name in
@@ -11,13 +11,13 @@ alone could give. Intervals: 95%, bootstrap over queries, paired.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.command import exit_status, new_parser
 from competition_utils.category_tree.hints import HintWriter
 from competition_utils.data.clean import split_levels
 from competition_utils.decide.metrics import counts, f1_from_counts
@@ -97,18 +97,13 @@ def measure(run: Path, data: Path) -> pd.DataFrame:
     return pd.DataFrame.from_dict(found, orient="index")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    parser = new_parser(__doc__)
     parser.add_argument("run", help="name of a finished run on taxobench")
     parser.add_argument("--data-dir", type=Path, required=True, help="folder with taxobench's meta files")
     args = parser.parse_args()
-    try:
-        print(measure(find_run(args.run), args.data_dir).to_string())
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    print(measure(find_run(args.run), args.data_dir).to_string())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

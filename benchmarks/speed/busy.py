@@ -1,6 +1,6 @@
 """A MiniLM fit alone and beside busy neighbours: how much slower, against its fair share of the cores.
 
-    python benchmarks/busy.py [--rows 3072] [--json FILE]
+    python -m benchmarks.speed.busy [--rows 3072] [--json FILE]
 
 A neighbour is a program that only counts, bound to no core. Fair is that every thread that has work gets the same: a
 fit with a thread a core, which takes T seconds alone, takes T x (cores + neighbours) / cores then. Neighbours are there
@@ -18,6 +18,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.command import exit_status, new_parser
 from competition_utils.storage import read_json, write_json
 
 CASES = {  # neighbours, and the seconds after which they come
@@ -69,7 +70,7 @@ def make_table(folder: Path, rows: int) -> None:
 def measure(case: str, folder: Path, rows: int) -> dict:
     count, after = CASES[case]
     place = folder / case.replace(" ", "_").replace(",", "")
-    command = [sys.executable, __file__, "--rows", str(rows), "--child", str(place)]
+    command = [sys.executable, "-m", __spec__.name, "--rows", str(rows), "--child", str(place)]
     began = time.monotonic()
     with neighbours(count, after):
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -78,7 +79,7 @@ def measure(case: str, folder: Path, rows: int) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("--rows", type=int, default=3072, help="rows of the fit, 64 a step")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
@@ -104,4 +105,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -1,7 +1,7 @@
 """Augmentation on a CPU: lexicon translation, cache hits, mining; and how many mined negatives are relevant after all.
 
-    python benchmarks/augmentation.py --rows 20000 --json augmentation.json
-    python benchmarks/augmentation.py --mining 300000 --json mining.json
+    python -m benchmarks.speed.augmentation --rows 20000 --json augmentation.json
+    python -m benchmarks.speed.augmentation --mining 300000 --json mining.json
 
 With --mining only that is measured, at size: as many different queries, each with a title of its own, made by adding
 words to those of the data; five folds; a negative wanted for each row.
@@ -12,10 +12,10 @@ whose truth is not known. Rates are medians of three runs.
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.command import exit_status, new_parser
 from competition_utils.augment import mining
 from competition_utils.augment.negatives import semantic_negatives
 from competition_utils.augment.rows import start_table
@@ -39,7 +40,7 @@ from competition_utils.translation.cache import TranslationCache, scope_of
 from competition_utils.translation.interface import Translator, translate_table
 from competition_utils.translation.open import open_translator
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "taxobench"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "taxobench"
 AT_SIZE = 300_000  # rows that should take minutes on two cores
 BANDS = {
     "easy": {"band": "easy", "tree": ["far"]},
@@ -210,7 +211,7 @@ def all_figures(folder: Path, rows: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("--rows", type=int, default=10_000, help="rows of each task")
     parser.add_argument(
         "--mining", type=int, metavar="ROWS", help="measure mining alone, on so many queries and titles"
@@ -229,4 +230,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

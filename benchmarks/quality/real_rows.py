@@ -1,9 +1,10 @@
 r"""What a model of made-up data knows of real queries: the official sample's rows as the test rows of a run.
 
-    python benchmarks/real_rows.py write DIR --train ../shared/data/taxobench --rows ../shared/data/official_sample
+    python -m benchmarks.quality.real_rows write DIR --train ../shared/data/taxobench \
+        --rows ../shared/data/official_sample
     python -m competition_utils run encoder_cpu --data-dir DIR --name real -p train_rows=20000 \
         -p encoder.num_train_epochs=1
-    python benchmarks/real_rows.py measure real --rows ../shared/data/official_sample
+    python -m benchmarks.quality.real_rows measure real --rows ../shared/data/official_sample
 
 `write` makes a data folder: train is that of the given folder and of the built-in sample together, with both lexicons;
 dev is the given folder's; test is the real rows without their labels, so that their categories belong to the tree.
@@ -18,7 +19,6 @@ of misspelt, model, brand, franchise, slang). Nothing is tuned on these rows.
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import sys
@@ -26,11 +26,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from base_models import information
 from scipy.special import logit
 from scipy.stats import zscore
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.command import exit_status, new_parser
+from benchmarks.quality.base_models import information
 from competition_utils.data.columns import english_query, words_by_row
 from competition_utils.data.files import find_lexicon
 from competition_utils.decide.resample import RESAMPLES, interval, query_groups
@@ -156,8 +157,8 @@ def show(rows: pd.DataFrame, run: Path) -> None:
         print(figures_by(rows, by, rows["language"].unique()).round(3).to_string(), "\n")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    parser = new_parser(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     writing = commands.add_parser("write", help="make the data folder")
     writing.add_argument("out", type=Path)
@@ -167,17 +168,12 @@ def main() -> int:
     for command in (writing, measuring):
         command.add_argument("--rows", type=Path, required=True, help=f"folder with {REAL}")
     args = parser.parse_args()
-    try:
-        if args.command == "write":
-            write_folder(args.out, args.train, args.rows)
-        else:
-            folder = find_run(args.run)
-            show(measured_rows(folder, args.rows), folder)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    if args.command == "write":
+        write_folder(args.out, args.train, args.rows)
+    else:
+        folder = find_run(args.run)
+        show(measured_rows(folder, args.rows), folder)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

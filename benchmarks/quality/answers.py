@@ -1,7 +1,7 @@
 """Test predictions of finished runs against answers held apart: F1 and AUC on all, seen and unseen languages.
 
-    python benchmarks/answers.py taxobench --answers ../shared/data/taxobench
-    python benchmarks/answers.py encoder_cpu-original encoder_cpu-translated --answers ../shared/data/taxobench
+    python -m benchmarks.quality.answers taxobench --answers ../shared/data/taxobench
+    python -m benchmarks.quality.answers encoder_cpu-original encoder_cpu-translated --answers ../shared/data/taxobench
 
 The answers are `test_QC_answers.csv` (or `.txt.gz`) with the columns id, label. Nothing of them reaches a fit or a
 threshold. Beside each run stand the linear baseline of the same run (its threshold from the same validation rows)
@@ -11,7 +11,6 @@ each is also held against the first on the same rows: the difference of their F1
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -19,12 +18,13 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.command import exit_status, new_parser
 from competition_utils.decide.compare import common_rows, compare_predictions
 from competition_utils.decide.metrics import counts, f1_from_counts, f1_mean
 from competition_utils.decide.resample import interval, query_groups, resampled_sums
 from competition_utils.decide.thresholds import best_threshold
 from competition_utils.errors import UserError
-from competition_utils.paths import run_folder
+from competition_utils.runs.artefacts import find_run
 from competition_utils.storage import write_json
 from competition_utils.tasks import TASKS, Task
 
@@ -116,35 +116,30 @@ def show(name: str, result: dict[str, dict[str, dict[str, float]]]) -> None:
             print(f"mean F1 {part}: {mean:.4f}")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    parser = new_parser(__doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="names of runs in papermill_runs/")
     parser.add_argument("--answers", type=Path, required=True, help="folder with test_QC_answers and test_QI_answers")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     args = parser.parse_args()
     results: dict[str, dict] = {}
     tables: dict[str, dict[str, pd.DataFrame]] = {}
-    try:
-        for name in args.runs:
-            run = run_folder(name)
-            present = [task for task in TASKS.values() if (run / "eda" / f"{task.name}_test.parquet").is_file()]
-            for task in present:
-                tables.setdefault(task.name, {})[name] = answered(run, args.answers, task)
-            results[name] = {task.name: figures(tables[task.name][name]) for task in present}
-            show(name, results[name])
-        for task, of_runs in tables.items():
-            if len(of_runs) > 1:
-                found = differences(of_runs)
-                show_differences(next(iter(of_runs)), task, found)
-                for name, parts in found.items():
-                    results[name][task]["against_first"] = parts
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    for name in args.runs:
+        run = find_run(name)
+        present = [task for task in TASKS.values() if (run / "eda" / f"{task.name}_test.parquet").is_file()]
+        for task in present:
+            tables.setdefault(task.name, {})[name] = answered(run, args.answers, task)
+        results[name] = {task.name: figures(tables[task.name][name]) for task in present}
+        show(name, results[name])
+    for task, of_runs in tables.items():
+        if len(of_runs) > 1:
+            found = differences(of_runs)
+            show_differences(next(iter(of_runs)), task, found)
+            for name, parts in found.items():
+                results[name][task]["against_first"] = parts
     if args.json:
         write_json(args.json, results)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -1,6 +1,6 @@
 """How fast the data layer is at full size, step by step, beside the straightforward pandas way.
 
-    python benchmarks/data_layer.py [--data-dir DIR] [--rows 300000 340000] [--json FILE]
+    python -m benchmarks.speed.data_layer [--data-dir DIR] [--rows 300000 340000] [--json FILE]
 
 Rows come from DIR, repeated with new ids up to the size; by default from ../shared/data/taxobench, or from
 the built-in sample where that is absent (`--data-dir sample` asks for it). Each step runs in a process of its
@@ -29,6 +29,7 @@ import pandas as pd
 from lingua import Language, LanguageDetectorBuilder
 from sklearn.model_selection import StratifiedGroupKFold
 
+from benchmarks.command import exit_status, new_parser
 from competition_utils.data.clean import clean_table
 from competition_utils.data.duplicates import conflicts, near_duplicate_queries, resolve
 from competition_utils.data.files import read_table, write_json_lines
@@ -37,7 +38,7 @@ from competition_utils.data.languages import LANGUAGES, detect
 from competition_utils.storage import read_json, write_json, write_parquet
 from competition_utils.tasks import TASKS, Task
 
-TAXOBENCH = Path(__file__).resolve().parents[2] / "shared" / "data" / "taxobench"
+TAXOBENCH = Path(__file__).resolve().parents[3] / "shared" / "data" / "taxobench"
 
 # ------------------------------------------------------------------------------------------ the steps
 # A step takes the table that the step before gave, the task and the folder of the input, and gives a table.
@@ -202,7 +203,7 @@ def _timed(
 def measure_apart(name: str, way: str, work: Path) -> dict[str, float]:
     """`measure` in a fresh process, so that no other step's memory counts."""
     result = work / "result.json"
-    command = [sys.executable, __file__, "--measure", name, way, str(work), str(result)]
+    command = [sys.executable, "-m", __spec__.name, "--measure", name, way, str(work), str(result)]
     subprocess.run(command, check=True)
     return read_json(result)
 
@@ -247,7 +248,7 @@ def _rate(measured: dict | None) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("--data-dir", help="folder with train_QC.txt and train_QI.txt, or `sample`")
     parser.add_argument("--rows", type=int, nargs=2, default=[300_000, 340_000], metavar=("QC", "QI"))
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
@@ -283,4 +284,4 @@ def whole_gain(results: list[dict]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -9,10 +9,10 @@ Models of the real shapes with random weights and a random adapter, the same pai
 
 The last two score the base without an adapter, which is to their advantage, in 16 bits.
 
-    python benchmarks/gpu_check.py --only score --shapes gemma3-12b --output scoring.json
-    python benchmarks/gpu_check.py --only score --shapes gemma3-tiny --device cpu --rows 500     # without a GPU
+    python -m benchmarks.gpu.check --only score --shapes gemma3-12b --output scoring.json
+    python -m benchmarks.gpu.check --only score --shapes gemma3-tiny --device cpu --rows 500     # without a GPU
 
-This script measures one part of it: `scoring_gpu.py WAY FOLDER DEVICE ROWS`.
+This script measures one part of it: `python -m benchmarks.gpu.score WAY FOLDER DEVICE ROWS`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from parts import Session, give, half, peak_gib, wait
-from random_models import BASE, FITTED, gib_of
-from scoring import pairs
+
+from benchmarks.gpu.parts import Session, give, half, peak_gib, wait
+from benchmarks.gpu.random_models import BASE, FITTED, gib_of
+from benchmarks.speed.scoring import pairs
 
 TEST_PAIRS = 165_000  # of the competition
 OURS = {
@@ -57,7 +58,7 @@ def measure_shape(session: Session, shape: str, folder: Path, rows: int) -> None
         if session.device == "cuda" and needed > card["gib"]:
             session.skip(f"score/{shape}/{way}", f"needs {needed:.0f} GiB, the card has {card['gib']:.0f}")
             continue
-        session.measure(f"score/{shape}/{way}", "scoring_gpu.py", way, str(folder), session.device, str(rows))
+        session.measure(f"score/{shape}/{way}", "score", way, str(folder), session.device, str(rows))
 
 
 def table(session: Session, shape: str) -> list[dict[str, Any]]:

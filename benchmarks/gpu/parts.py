@@ -17,11 +17,9 @@ from typing import Any
 
 import numpy as np
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))  # before the package is imported: a checkout need not be installed
+from competition_utils.storage import read_json, write_json
 
-from competition_utils.storage import read_json, write_json  # noqa: E402
-
+ROOT = Path(__file__).resolve().parents[2]
 MARK = "RESULT "
 PART_SECONDS = 500.0  # a part that takes longer is stopped
 LEAST_SECONDS = 60.0  # with less left no part is begun
@@ -73,7 +71,7 @@ class Session:
         """Seconds."""
         return self.minutes * 60 - (self.clock() - self.started)
 
-    def measure(self, key: str, script: str, *arguments: str) -> dict[str, Any] | None:
+    def measure(self, key: str, module: str, *arguments: str) -> dict[str, Any] | None:
         """The figures of a part, measured unless they are known; None, and said why, where there are none."""
         if self.figures.has(key):
             return self.figures.get(key)
@@ -83,7 +81,7 @@ class Session:
         print(f"{key}: …", flush=True)
         start = self.clock()
         try:
-            found = (self.run or in_own_process)(script, list(arguments), min(PART_SECONDS, self.left()))
+            found = (self.run or in_own_process)(module, list(arguments), min(PART_SECONDS, self.left()))
         except PartFailed as fault:
             found = {"fault": str(fault)[-4000:]}
             print(f"{key}: no figure. {str(fault).strip().splitlines()[-1]}", flush=True)
@@ -95,13 +93,14 @@ class Session:
         self.figures.add(key, {"skipped": reason})
 
 
-def in_own_process(script: str, arguments: list[str], seconds: float) -> dict[str, Any]:
-    """Run `benchmarks/script` and read the figures that it printed with `give`; PartFailed where there are none.
+def in_own_process(module: str, arguments: list[str], seconds: float) -> dict[str, Any]:
+    """Run a module of this folder and read the figures that it printed with `give`; PartFailed where there are none.
 
     Unsloth patches what the plain way uses, and peak memory is a process's own.
     """
-    line = [sys.executable, str(HERE / script), *arguments]
+    line = [sys.executable, "-m", f"benchmarks.gpu.{module}", *arguments]
     environment = os.environ | dict.fromkeys(OFFLINE, "1")
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
         done = subprocess.run(line, env=environment, capture_output=True, text=True, errors="replace", timeout=seconds)
     except subprocess.TimeoutExpired as late:

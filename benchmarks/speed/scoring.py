@@ -1,7 +1,7 @@
 """Scoring on a CPU: the engine beside what a user would otherwise pick. Same model, same rows, same run.
 
-    python benchmarks/scoring.py --rows 20000 --json scoring.json
-    python benchmarks/scoring.py --memory 1000000
+    python -m benchmarks.speed.scoring --rows 20000 --json scoring.json
+    python -m benchmarks.speed.scoring --memory 1000000
 
 Each way runs in a process of its own, so that its peak memory is its own. The rows are taxobench QI pairs where
 ../shared is there, else the built-in sample's.
@@ -21,9 +21,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.command import exit_status, new_parser
 from competition_utils.storage import write_json
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "taxobench"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "taxobench"
 MAX_LENGTH = 96
 
 
@@ -192,7 +193,7 @@ def compare(rows: int, repeats: int) -> dict:
     with tempfile.TemporaryDirectory() as place:
         folder = model_folder(Path(place))
         for way in WAYS:
-            call = [sys.executable, __file__, "--way", way, "--folder", place, "--rows", str(rows)]
+            call = [sys.executable, "-m", __spec__.name, "--way", way, "--folder", place, "--rows", str(rows)]
             line = subprocess.run([*call, "--repeats", str(repeats)], capture_output=True, text=True, check=True).stdout
             result["ways"][way] = json.loads(line.splitlines()[-1])
         scores = [np.load(folder / f"{number}.npy") for number in range(len(WAYS))]
@@ -244,7 +245,7 @@ FORMS = {
 
 
 def _print_child(*arguments: str) -> None:
-    call = [sys.executable, __file__, *arguments]
+    call = [sys.executable, "-m", __spec__.name, *arguments]
     print(subprocess.run(call, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1], flush=True)
 
 
@@ -301,7 +302,7 @@ def tokenise_a_file(source: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--repeats", type=int, default=1, help="runs a way; the median counts")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
@@ -329,4 +330,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

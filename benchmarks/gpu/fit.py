@@ -5,9 +5,9 @@ of its own, since Unsloth patches what the plain one uses. Ours: Unsloth, rows g
 micro-batch that fits. Plain: the winner's way, a micro-batch of 8, padded, shuffled. `memory`: the peak of 8 rows of
 128 tokens, which is to stay under a 16 GB card's.
 
-    python benchmarks/gpu_check.py --only fit --shapes gemma3-12b qwen2-14b --minutes 20 --output finetune.json
+    python -m benchmarks.gpu.check --only fit --shapes gemma3-12b qwen2-14b --minutes 20 --output finetune.json
 
-This script measures one part of it: `finetune_gpu.py PART MODEL DEVICE`.
+This script measures one part of it: `python -m benchmarks.gpu.fit PART MODEL DEVICE`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from parts import Session, give, peak_gib, wait
+
+from benchmarks.gpu.parts import Session, give, peak_gib, wait
 
 PAIRS_OF_AN_EPOCH = 500_000
 STEPS, WARM_UP, MEMORY_STEPS = 24, 8, 4
@@ -45,7 +46,7 @@ HEADS = (
 def measure_shape(session: Session, shape: str, model: Path) -> None:
     """All parts for one shape, each into the figures when it is there."""
     for part in PARTS:
-        session.measure(f"fit/{shape}/{part}", "finetune_gpu.py", part, str(model), session.device)
+        session.measure(f"fit/{shape}/{part}", "fit", part, str(model), session.device)
 
 
 def table(session: Session, shape: str) -> list[dict[str, Any]]:

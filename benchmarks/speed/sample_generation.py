@@ -1,13 +1,12 @@
 """How long the built-in sample competition takes to write, and how much memory: 6,000 and 300,000 rows of train.
 
-    python benchmarks/sample_generation.py [--json FILE]
+    python -m benchmarks.speed.sample_generation [--json FILE]
 
 Each size runs in a process of its own, since peak memory is counted for a process's whole life.
 """
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import resource
 import sys
@@ -15,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.command import exit_status, new_parser
 from competition_utils.storage import write_json
 from competition_utils.synthetic.competition import make_sample
 
@@ -40,7 +40,7 @@ def measure(rows: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = new_parser(__doc__)
     parser.add_argument("--json", type=Path, help="write the figures here too")
     args = parser.parse_args()
     results = []
@@ -55,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -1,7 +1,7 @@
 """What a second view of the query adds to a run's model: e5 cosines of the original and the English text, stacked.
 
-    python benchmarks/second_view.py sample
-    python benchmarks/second_view.py sample --task QI
+    python -m benchmarks.quality.second_view sample
+    python -m benchmarks.quality.second_view sample --task QI
 
 A logistic regression on the logit of the model's score, that of `linear`, and the cosines; also with weights by how far
 the query was translated. It is fitted on the validation rows of fold 0 and its threshold chosen on them by five folds
@@ -11,24 +11,23 @@ against the model alone, treated the same way.
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 import numpy as np
 import pandas as pd
-from base_models import e5_cosine, e5_cosine_in_english, rows_of
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.command import exit_status, new_parser
+from benchmarks.quality.base_models import e5_cosine, e5_cosine_in_english, rows_of
 from competition_utils.decide.metrics import counts, f1_from_counts
 from competition_utils.decide.resample import interval, query_groups, resampled_sums
 from competition_utils.decide.slices import NONE, PART, how_translated
 from competition_utils.decide.thresholds import best_threshold
-from competition_utils.errors import UserError
-from competition_utils.paths import run_folder
+from competition_utils.runs.artefacts import find_run
 from competition_utils.tasks import TASKS
 
 ALL_ROWS, RESAMPLES, FOLDS = 10**9, 1000, 5
@@ -61,7 +60,7 @@ def decide(fit: np.ndarray, labels: np.ndarray, groups: np.ndarray, dev: np.ndar
 
 def measure(task: str, run: str) -> pd.DataFrame:
     """A row a view: `f1, seen, unseen, auc, auc unseen`, and `gain, low, high` of F1 against the model, in points."""
-    rows = rows_of(run_folder(run), task, ALL_ROWS)
+    rows = rows_of(find_run(run), task, ALL_ROWS)
     valid, dev = rows["valid"], rows["dev"]
     labels, truth = valid["label"].to_numpy(np.int64), dev["label"].to_numpy(np.int64)
     groups, unseen = query_groups(valid["query"]), ~dev["language"].isin(rows["train"]["language"]).to_numpy()
@@ -96,19 +95,14 @@ def _logit(scores: np.ndarray) -> np.ndarray:
     return np.log(inside / (1 - inside))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    parser = new_parser(__doc__)
     parser.add_argument("run", metavar="RUN", help="a finished run of both tasks, with its linear baseline")
     parser.add_argument("--task", nargs="+", choices=list(TASKS), default=list(TASKS))
     args = parser.parse_args()
-    try:
-        for task in args.task:
-            print(f"{task}, dev\n{measure(task, args.run).round(4).to_string()}", flush=True)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    for task in args.task:
+        print(f"{task}, dev\n{measure(task, args.run).round(4).to_string()}", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -1,7 +1,7 @@
 """How often the category nearest to a query is the one it asks for, by the ways to place a query.
 
     python -m competition_utils run encoder_cpu --data-dir DIR -p task=QC --name taxobench --to augmentation
-    python benchmarks/placing.py taxobench --data-dir DIR
+    python -m benchmarks.quality.placing taxobench --data-dir DIR
 
 For taxobench (DIR is its folder), whose meta files say which category each query of QC's dev asks for. Hints
 (`category_tree/hints.py`) are written by the names nearest to a query; labels serve nothing here, neither in a fit nor
@@ -10,17 +10,17 @@ in a choice. Candidates are the names of all categories in the run's tree. Inter
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from oracle import names_of_categories
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import NearestNeighbors
 
+from benchmarks.command import exit_status, new_parser
+from benchmarks.quality.oracle import names_of_categories
 from competition_utils.category_tree.hints import HINTS, NGRAMS, HintWriter
 from competition_utils.category_tree.ngrams import NgramVectors, ngrams
 from competition_utils.data.columns import english_query
@@ -105,18 +105,13 @@ def measure(run: Path, data: Path) -> pd.DataFrame:
     return pd.DataFrame.from_dict(found, orient="index")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    parser = new_parser(__doc__)
     parser.add_argument("run", help="name of a run on taxobench whose stage augmentation is finished")
     parser.add_argument("--data-dir", type=Path, required=True, help="folder with taxobench's files")
     args = parser.parse_args()
-    try:
-        print(measure(find_run(args.run), args.data_dir).to_string())
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    print(measure(find_run(args.run), args.data_dir).to_string())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -3,7 +3,7 @@
 Tiny ones prove every path on a CPU; those with the shapes of real models have their speed and memory. As a script it
 writes one with an adapter, as the GPU benchmarks need it, and leaves nothing on the card:
 
-    python benchmarks/random_models.py gemma3-12b FOLDER cuda
+    python -m benchmarks.gpu.random_models gemma3-12b FOLDER cuda
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from parts import give
-
+from benchmarks.gpu.parts import give
 from competition_utils.data.languages import LANGUAGES
 from competition_utils.errors import UserError
 from competition_utils.models.decoder.prompts import INSTRUCTIONS

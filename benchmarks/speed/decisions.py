@@ -1,10 +1,12 @@
-"""How long decisions take: `python benchmarks/decisions.py [--rows N] [--output FILE]`. Medians of five
-runs."""
+"""How long decisions take, the median of five runs.
+
+python -m benchmarks.speed.decisions --rows 1000000 --json decisions.json
+"""
 
 from __future__ import annotations
 
-import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.command import exit_status, new_parser
 from competition_utils.decide.metrics import counts, evaluate
 from competition_utils.decide.resample import query_groups, resampled_sums
 from competition_utils.decide.selection import choose_rule
@@ -56,14 +59,15 @@ def measure(rows: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = new_parser(__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/decisions.json"))
-    arguments = parser.parse_args()
-    figures = measure(arguments.rows)
+    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    args = parser.parse_args()
+    figures = measure(args.rows)
     print("\n".join(f"{name:<45} {value:8.3f} s" for name, value in figures.items()))
-    write_json(arguments.output, figures)
+    if args.json:
+        write_json(args.json, figures)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

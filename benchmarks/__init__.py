@@ -1,0 +1,1 @@
+"""Benchmarks, each a command of its own; README.md here is their index."""
