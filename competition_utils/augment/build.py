@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import pandas as pd
 
 from competition_utils.augment.rows import start_table
-from competition_utils.augment.strategies import Strategy, step_function
+from competition_utils.augment.strategies import VALIDATE, Strategy, step_function
 from competition_utils.augment.tools import Tools
 from competition_utils.category_tree.hints import HintWriter
 from competition_utils.category_tree.ngrams import NgramVectors
@@ -103,8 +104,8 @@ def run_step(made: Augmented, step: Step) -> Augmented:
 
 
 def translate_targets(results: Results) -> dict[str, Augmented]:
-    """Results with `target_en`, English for titles in other languages, in all tables; after all steps, since they
-    change titles."""
+    """Results with `target_en`, English for titles in other languages, in all tables; after all steps that change
+    titles."""
     made = {}
     for task, of_task in results.items():
         start = time.perf_counter()
@@ -146,8 +147,8 @@ def hint_writer(results: Results, tree: CategoryTree, ngrams: NgramVectors | Non
 
 
 def add_hints(results: Results, writer: HintWriter) -> dict[str, Augmented]:
-    """Results with `category_hint` in all tables, see `category_tree.hints`; the last thing that is done, since a hint
-    is about the English of both texts."""
+    """Results with `category_hint` in all tables, see `category_tree.hints`; after all steps that make rows, since a
+    hint is about the English of both texts."""
     made = {}
     for task, of_task in results.items():
         start = time.perf_counter()
@@ -166,7 +167,10 @@ def augment_tasks(
     embedding_model: str = "minilm",
 ) -> dict[str, Augmented]:
     """The whole strategy in one call: what notebook 02 does step by step, with the same result."""
+    sections = strategy.sections()
+    validation = sections.pop(VALIDATE)
     translated = translate_tasks(clean, tasks, translator, seed=seed, embedding_model=embedding_model)
-    results = translate_targets(run_steps(translated, strategy.steps))
+    results = translate_targets(run_steps(translated, chain.from_iterable(sections.values())))
     tree = category_tree(results)
-    return add_hints(results, hint_writer(results, tree, fit_ngrams(results, tree)))
+    hinted = add_hints(results, hint_writer(results, tree, fit_ngrams(results, tree)))
+    return run_steps(hinted, validation)

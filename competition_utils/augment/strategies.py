@@ -1,6 +1,7 @@
 """Strategies are data: a YAML file with a list of steps and their settings (`settings/strategy.py`).
 
-Notebook 02 shows the steps in sections, in the order of `SECTIONS`; a strategy may give them in any order.
+Notebook 02 shows the steps in sections, in the order of `SECTIONS`; a strategy may give them in any order. A strategy's
+last steps, where they validate, run behind the hints, which the validating model then reads.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "balance": {"balance": "balance"},
     "self_validate": {"self_validate": "self_validate"},
 }
-REST = "rest"
+REST, VALIDATE = "rest", "self_validate"
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,19 @@ class Strategy:
     def sections(self) -> dict[str, list[Step]]:
         """The steps by section of notebook 02: one section after another they are the strategy's steps in its order.
 
-        "rest" holds what is left from the first step on that belongs to a section before its predecessor's.
+        "self_validate" holds the last steps that validate; "rest", before it, what is left from the first step on that
+        belongs to a section before its predecessor's, or validates in between.
         """
-        names = list(SECTIONS)
-        split: dict[str, list[Step]] = {name: [] for name in (*names, REST)}
+        names = [name for name in SECTIONS if name != VALIDATE]
+        split: dict[str, list[Step]] = {name: [] for name in (*names, REST, VALIDATE)}
+        body = list(self.steps)
+        while body and body[-1].step in SECTIONS[VALIDATE]:
+            split[VALIDATE].insert(0, body.pop())
         last = 0
-        for place, step in enumerate(self.steps):
-            own = next(number for number, name in enumerate(names) if step.step in SECTIONS[name])
+        for place, step in enumerate(body):
+            own = next((number for number, name in enumerate(names) if step.step in SECTIONS[name]), -1)
             if own < last:
-                split[REST] = list(self.steps[place:])
+                split[REST] = body[place:]
                 break
             split[names[own]].append(step)
             last = own

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from competition_utils.augment import self_validate
 from competition_utils.augment.build import (
     HINT,
     add_hints,
+    augment_tasks,
     category_tree,
     fit_ngrams,
     hint_writer,
@@ -15,8 +18,10 @@ from competition_utils.augment.build import (
     translate_tables,
     translate_targets,
 )
+from competition_utils.augment.strategies import load_strategy
 from competition_utils.augment.tools import Tools
 from competition_utils.category_tree.hints import first_relation
+from competition_utils.category_tree.tree import RELATIONS
 from competition_utils.settings.strategy import ExpandLanguages
 from competition_utils.tasks import QC, QI
 from competition_utils.translation.lexicon import LexiconTranslator
@@ -129,3 +134,13 @@ def test_without_categories_hints_are_empty():
     results = {"QI": translate_tables({"train": clean((1, "en", "vase", "a vase", 1)).assign(task="QI")}, Tools(QI))}
     writer = hint_writer(results, category_tree(results))
     assert add_hints(results, writer)["QI"].tables["train"]["category_hint"].tolist() == [""]
+
+
+def test_labels_are_validated_by_a_model_that_reads_hints_and_english_titles(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        self_validate, "out_of_fold_scores", lambda table, tools: seen.append(table) or np.full(len(table), 0.5)
+    )
+    tables = {("QC", split): table.assign(fold=0) for split, table in TABLES.items()}
+    augment_tasks(tables, [QC], load_strategy("self_validated"), open_translator("built_in", "."))
+    assert "target_en" in seen[0] and first_relation(seen[0]["category_hint"]).isin(RELATIONS).all()

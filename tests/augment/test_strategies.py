@@ -46,11 +46,29 @@ def test_the_sections_one_after_another_are_the_steps_in_their_order(steps):
     assert [step for section in sections.values() for step in section] == steps
 
 
-def test_steps_in_another_order_than_the_notebooks_are_left_to_its_last_section():
-    steps = tuple(STEPS[name]() for name in ("translate_titles", "balance", "expand_languages", "self_validate"))
-    sections = Strategy("mine", "x", steps).sections()
-    assert [step.step for step in sections["balance"]] == ["balance"]
-    assert [step.step for step in sections["rest"]] == ["expand_languages", "self_validate"]
+def sections_of(*names):
+    sections = Strategy("mine", "x", tuple(STEPS[name]() for name in names)).sections()
+    return {name: [step.step for step in steps] for name, steps in sections.items() if steps}
+
+
+def test_steps_in_another_order_than_the_notebooks_are_left_to_the_section_for_the_rest():
+    assert sections_of("translate_titles", "balance", "expand_languages") == {
+        "expand": ["translate_titles"],
+        "balance": ["balance"],
+        "rest": ["expand_languages"],
+    }
+
+
+def test_the_last_steps_that_validate_have_the_last_section_whatever_order_the_others_have():
+    assert sections_of("balance", "expand_languages", "self_validate", "self_validate") == {
+        "balance": ["balance"],
+        "rest": ["expand_languages"],
+        "self_validate": ["self_validate", "self_validate"],
+    }
+
+
+def test_a_step_that_validates_in_between_stays_where_it_is():
+    assert sections_of("self_validate", "balance") == {"rest": ["self_validate", "balance"]}
 
 
 @pytest.mark.parametrize(("text", "message"), [("description: [", "expected YAML"), ("- 1", "expected a mapping")])
