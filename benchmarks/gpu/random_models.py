@@ -161,8 +161,7 @@ def gib_of(shape: str, *, four_bit: bool) -> float:
 
 def write_benchmark_model(folder: Path, shape: str, device: str) -> None:
     """`base` and `fitted` in `folder`; both matrices of the adapter are random, so that it changes scores."""
-    from scoring import pairs
-
+    from benchmarks.speed.scoring import pairs
     from competition_utils.models.decoder.load import save_label_rows
     from competition_utils.models.decoder.model import ADAPTER, CARD, FACTS, TOKENIZER, DecoderModel
     from competition_utils.storage import write_json, write_text
