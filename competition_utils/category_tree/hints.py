@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import faiss
 import numpy as np
 import pandas as pd
 
@@ -127,6 +126,8 @@ class HintWriter:
 
     def _search(self, queries: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Similarities [n, NEAREST] and the places of the names nearest to each query."""
+        import faiss
+
         if self._index is None:
             vectors = embed(self._names, self.embedding_model)
             self._index = faiss.IndexFlatIP(vectors.shape[1])

@@ -21,7 +21,6 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from competition_utils.errors import DamagedFile
 from competition_utils.models.embeddings import embed
 from competition_utils.models.pretrained import MINILM
-from competition_utils.models.threads import num_threads
 from competition_utils.progress import progress
 from competition_utils.storage import atomic_write
 from competition_utils.translation.words import fold, unaccent
@@ -105,6 +104,8 @@ def _fit_table(rows: csr_matrix, targets: np.ndarray, place: np.ndarray, seed: i
     """float16 [N_FEATURES, dimensions] for hashed texts, `place` of whose English in `targets` is known."""
     import torch
     from torch.nn.functional import cross_entropy, normalize
+
+    from competition_utils.models.threads import num_threads
 
     draw = np.random.default_rng(seed)
     wanted = normalize(torch.from_numpy(targets.astype(np.float32)), dim=1)

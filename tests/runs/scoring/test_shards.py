@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -305,3 +308,12 @@ def test_a_share_of_a_file_is_refused(model, shards, tmp_path, capsys):
     file = str(shards / "part-0.parquet")
     assert main(["score", "--model", str(model), "--input", file, "--output", "scores.csv", "--share", "0/2"]) == 2
     assert "--share: expected a folder of shards" in capsys.readouterr().err
+
+
+def test_neither_torch_nor_transformers_is_imported_before_a_model_needs_them():
+    modules = "competition_utils.runs.scoring.shards, competition_utils.runs.scoring.score_file"
+    heavy = "sorted({'torch', 'transformers', 'faiss'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, {modules}; print({heavy})"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
