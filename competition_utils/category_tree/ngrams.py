@@ -16,7 +16,6 @@ import pandas as pd
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import HashingVectorizer
 
 from competition_utils.errors import DamagedFile
 from competition_utils.models.embeddings import embed
@@ -45,11 +44,6 @@ def ngrams(text: str) -> Iterator[str]:
         marked = f"<{word}>"
         lengths = UNSPACED if max(word) >= FIRST_UNSPACED else SPACED
         yield from (marked[start : start + n] for n in lengths for start in range(len(marked) - n + 1))
-
-
-_HASHED = HashingVectorizer(
-    analyzer=ngrams, n_features=N_FEATURES, alternate_sign=False, norm=None, binary=True, dtype=np.float32
-)
 
 
 class NgramVectors:
@@ -97,7 +91,10 @@ class NgramVectors:
 
 
 def _hash(texts: Sequence[str]) -> csr_matrix:
-    return _HASHED.transform(texts)
+    from sklearn.feature_extraction.text import HashingVectorizer  # 70 MB, which only a model with n-grams needs
+
+    form = {"alternate_sign": False, "norm": None, "binary": True, "dtype": np.float32}
+    return HashingVectorizer(analyzer=ngrams, n_features=N_FEATURES, **form).transform(texts)
 
 
 def _fit_table(rows: csr_matrix, targets: np.ndarray, place: np.ndarray, seed: int) -> np.ndarray:

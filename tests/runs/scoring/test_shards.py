@@ -310,9 +310,9 @@ def test_a_share_of_a_file_is_refused(model, shards, tmp_path, capsys):
     assert "--share: expected a folder of shards" in capsys.readouterr().err
 
 
-def test_neither_torch_nor_transformers_is_imported_before_a_model_needs_them():
+def test_nothing_heavy_is_imported_before_a_model_needs_it():
     modules = "competition_utils.runs.scoring.shards, competition_utils.runs.scoring.score_file"
-    heavy = "sorted({'torch', 'transformers', 'faiss'} & set(sys.modules))"
+    heavy = "sorted({'torch', 'transformers', 'faiss', 'sklearn'} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys, {modules}; print({heavy})"], capture_output=True, text=True, check=True
     )
