@@ -10,7 +10,7 @@ from competition_utils.errors import UserError
 
 
 def new_parser(text: str) -> argparse.ArgumentParser:
-    """An empty one whose `--help` shows `text`, a module's docstring, as it is written."""
+    """A parser without arguments yet, whose `--help` shows `text`, a module's docstring, as it is written."""
     return argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 

@@ -86,16 +86,8 @@ def measure(name: str, model: Path, place: Path, rows: int) -> dict[str, float]:
     folder = place / str(rows)
     write_shards(folder, pairs(rows))
     write_shards(place / FEW, pairs(FITTED_ROWS))
-    call = [
-        sys.executable,
-        "-m",
-        __spec__.name,
-        "--child",
-        name,
-        str(model),
-        str(folder),
-        str(place / f"{rows}_scores"),
-    ]
+    arguments = [name, model, folder, place / f"{rows}_scores"]
+    call = [sys.executable, "-m", __spec__.name, "--child", *map(str, arguments)]
     lines = [subprocess.run(call, stdout=subprocess.PIPE, text=True, check=True).stdout for _ in range(2)]
     first, again = (json.loads(line.splitlines()[-1]) for line in lines)
     if (first["rows"], again["shards_before"]) != (rows, first["shards"]):
