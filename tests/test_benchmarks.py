@@ -17,6 +17,7 @@ COMMANDS = sorted(
 MISSING = {
     "quality.answers": ["no_such_run", "--answers", "."],
     "quality.base_models": ["no_such_run"],
+    "quality.number_formats": ["no_such_run"],
     "quality.oracle": ["no_such_run", "--data-dir", "."],
     "quality.placing": ["no_such_run", "--data-dir", "."],
     "quality.real_rows": ["measure", "no_such_run", "--rows", "."],

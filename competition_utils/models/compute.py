@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cache, partial
@@ -26,23 +26,25 @@ from competition_utils.settings.schema import TrainingSettings
 from competition_utils.storage import hash_json, read_json, write_json
 
 AUTO = "auto"
+INT8 = "int8"
 RECORD = {"fit": "fit_compute.json", "scoring": "score_compute.json"}
 SAVED_MODEL = "model.json"  # the file of a folder in which nothing may change any more
-WORTH_ROUNDING = 1.2  # bfloat16 must be so many times as fast as float32
+WORTH_ROUNDING = 1.2  # a format must be so many times as fast as one that rounds less
+BY_TORCH = ("float32", "bfloat16")  # what torch's autocast computes in, on a CPU
 WORTH_FEWER = 1.25  # fewer threads must be so many times as fast as more
 OF_THE_PROCESSOR = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features", "CPU part")
 
 
 @dataclass(frozen=True)
 class Compute:
-    """`dtype` is a torch name; `threads` is 0 on a GPU, where torch's number stays as it is."""
+    """`dtype` is a torch name or int8 (8-bit layers); `threads` is 0 on a GPU, where torch's number stays as it is."""
 
     device: str
     dtype: str
     threads: int = 0
 
     def autocast(self) -> AbstractContextManager:
-        if self.dtype == "float32":
+        if self.dtype in ("float32", INT8):
             return nullcontext()
         return torch.autocast(self.device, getattr(torch, self.dtype))
 
@@ -68,30 +70,35 @@ def choose_compute(
     settings: TrainingSettings,
     default: Compute,
     folder: Path | None,
+    int8_work: Callable[[], Any] | None = None,
 ) -> Compute:
     """The choice for `work`, a small step as it is done all the time; reports it in a line. `default`, on a GPU.
 
     `purpose` is fit or scoring, `config` the model's (transformers). `dtype` and `num_threads` of the settings other
-    than "auto" are taken as given, but never more threads than `most_threads`. What `folder` holds of the same machine
-    is taken without a trial; else the choice is written there, unless it is the folder of a saved model. Processes of a
-    launch have the threads that the launch gave them, and the first one's format.
+    than "auto" are taken as given, but never more threads than `most_threads`. `int8_work` is the step with 8-bit
+    layers, where the trial may choose these too. What `folder` holds of the same machine and the same formats is taken
+    without a trial; else the choice is written there, unless it is the folder of a saved model. Processes of a launch
+    have the threads that the launch gave them, and the first one's format.
     """
     if default.device != "cpu":
         return default
     record = None if folder is None else folder / RECORD[purpose]
-    kept, said = read_record(record), []
+    ways = {name: partial(_under, name, work) for name in BY_TORCH} | ({INT8: int8_work} if int8_work else {})
+    kept, said = read_record(record, ways), []
     dtype, threads = settings.dtype, settings.num_threads
     if dtype == AUTO:
-        dtype = kept["dtype"] if kept else _format_by_trial(work, purpose, config, said)
+        facts = {"purpose": purpose, "model": shape_of(config)}
+        dtype = kept["dtype"] if kept else faster_format(ways, facts, said)
         dtype = distributed.gather(dtype)[0]
     if threads == AUTO:
         tried = most_threads() > 1 and not kept and not distributed.is_launched()
-        threads = _threads_by_trial(work, dtype, said) if tried else kept["threads"] if kept else most_threads()
+        step = ways.get(dtype) or partial(_under, dtype, work)
+        threads = _threads_by_trial(step, said) if tried else kept["threads"] if kept else most_threads()
     choice = Compute("cpu", dtype, min(threads, most_threads()))
     if said and distributed.is_first():
         print(f"{purpose} on the {choice} (when tried: {', '.join(said)})", flush=True)
     if record is not None and not (folder / SAVED_MODEL).exists() and distributed.is_first():
-        write_json(record, {**asdict(choice), "machine": machine()})
+        write_json(record, {**asdict(choice), "formats": list(ways), "machine": machine()})
     return choice
 
 
@@ -102,12 +109,13 @@ def copy_record(fit: Path | None, saved: Path) -> None:
         write_json(saved / record.name, read_json(record))
 
 
-def read_record(record: Path | None) -> dict[str, Any] | None:
-    """What was chosen before on this machine; None where nothing was, or on another one."""
+def read_record(record: Path | None, formats: Iterable[str]) -> dict[str, Any] | None:
+    """What was chosen before on this machine; None where nothing was, on another one, or among other formats."""
     if record is None or not record.is_file():
         return None
-    kept = read_json(record)
-    return kept if kept["machine"] == machine() else None
+    before_int8 = {"formats": list(BY_TORCH)}
+    kept = before_int8 | read_json(record)
+    return kept if kept["machine"] == machine() and kept["formats"] == list(formats) else None
 
 
 @cache
@@ -139,32 +147,32 @@ def _under(dtype: str, work: Callable[[], Any]) -> Any:
         return work()
 
 
-def faster_format(ways: dict[str, Callable[[], Any]], facts: dict[str, Any], said: list[str]) -> str:
-    """float32 or bfloat16, by a trial once a machine for the same `facts`; `said` gets the figure."""
+def faster_format(ways: Mapping[str, Callable[[], Any]], facts: dict[str, Any], said: list[str]) -> str:
+    """The name of one of `ways`, float32 first and what rounds more behind it, by a trial once a machine for the same
+    `facts`; `said` gets the figures."""
+    ways = {name: way for name, way in ways.items() if name != "bfloat16" or multiplies_bfloat16()}
 
-    def find() -> dict[str, Any]:
+    def find() -> dict[str, float]:
         with num_threads(1):
             seconds = median_seconds(ways, time.process_time)
-        return {"speed_up": seconds["float32"] / seconds["bfloat16"]}
+        return {name: seconds["float32"] / seconds[name] for name in ways}
 
-    if not multiplies_bfloat16():
+    if list(ways) == ["float32"]:
         return "float32"
-    speed_up = cached_trial({**facts, "machine": machine()}, find)["speed_up"]
-    said.append(f"bfloat16 {speed_up:.1f} times as fast as float32")
-    return "bfloat16" if speed_up > WORTH_ROUNDING else "float32"
+    speed_up = cached_trial({**facts, "formats": list(ways), "machine": machine()}, find)
+    best = "float32"
+    for name in ways:
+        best = name if speed_up[name] > WORTH_ROUNDING * speed_up[best] else best
+    said.extend(f"{name} {speed_up[name]:.1f} times as fast as float32" for name in ways if name != "float32")
+    return best
 
 
-def _format_by_trial(work: Callable[[], Any], purpose: str, config: Any, said: list[str]) -> str:
-    ways = {dtype: partial(_under, dtype, work) for dtype in ("float32", "bfloat16")}
-    return faster_format(ways, {"purpose": purpose, "model": shape_of(config)}, said)
-
-
-def _threads_by_trial(work: Callable[[], Any], dtype: str, said: list[str]) -> int:
+def _threads_by_trial(work: Callable[[], Any], said: list[str]) -> int:
     """All threads, half of them and so on down to one; fewer only where they are clearly faster."""
 
     def way(count: int) -> None:
         with num_threads(count):
-            _under(dtype, work)
+            work()
 
     counts = [most_threads() >> half for half in range(most_threads().bit_length())]
     seconds = median_seconds({count: partial(way, count) for count in counts})

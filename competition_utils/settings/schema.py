@@ -115,6 +115,7 @@ class EncoderSettings(TrainingSettings):
     freeze_embeddings: bool = Field(True, description="leave the word embeddings as they are")
     training: Literal["single", "joint"] = Field("single", description="joint: one model for both tasks")
     collapse_auc: float = Field(0.6, ge=0, le=1, description="a validation AUC below it: the fit is tried again")
+    int8_scoring: bool = Field(False, description="8-bit layers too, where a CPU's trial finds them faster")
     linear_share: float = Field(0.0, ge=0, lt=1, description="share of linear models, one a task, in the score's logit")
 
     @model_validator(mode="after")

@@ -1,5 +1,7 @@
 """A tiny encoder made on the spot, and pairs whose label can be learnt from their words."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,24 +37,27 @@ def pairs(rows: int, seed: int, in_target: bool = False) -> pd.DataFrame:
     )
 
 
-@pytest.fixture(scope="session")
-def tiny_encoder(tmp_path_factory) -> str:
-    """A folder with a two-layer BERT of random weights and MiniLM's tokenizer."""
+def random_bert(folder: Path, hidden_size: int) -> str:
+    """A two-layer BERT of random weights and MiniLM's tokenizer, in `folder`."""
     import torch
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
     from competition_utils.models.pretrained import resolve
 
-    folder = tmp_path_factory.mktemp("tiny_encoder")
     tokenizer = AutoTokenizer.from_pretrained(resolve("minilm"))
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        max_position_embeddings=128, num_labels=1,
+        vocab_size=len(tokenizer), hidden_size=hidden_size, intermediate_size=2 * hidden_size, num_hidden_layers=2,
+        num_attention_heads=2, max_position_embeddings=128, num_labels=1,
     )  # fmt: skip
     BertForSequenceClassification(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory) -> str:
+    return random_bert(tmp_path_factory.mktemp("tiny_encoder"), 32)
 
 
 @pytest.fixture(scope="session")

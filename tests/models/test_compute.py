@@ -42,7 +42,7 @@ def a_step(bfloat16: float = 0.0, float32: float = 0.0):
     return work
 
 
-def choose(work, folder=None, config=None, **settings):
+def choose(work, folder=None, config=None, int8_work=None, **settings):
     return choose_compute(
         work,
         purpose="fit",
@@ -50,6 +50,7 @@ def choose(work, folder=None, config=None, **settings):
         settings=EncoderSettings(**settings),
         default=CPU,
         folder=folder,
+        int8_work=int8_work,
     )
 
 
@@ -60,6 +61,37 @@ def test_the_faster_format_is_taken(bfloat16, float32, chosen):
 
 def test_bfloat16_must_be_clearly_faster_for_its_rounding():
     assert choose(a_step(bfloat16=0.019, float32=0.02)).dtype == "float32"
+
+
+@pytest.mark.parametrize(("int8", "chosen"), [(0.005, "int8"), (0.0095, "bfloat16"), (0.02, "bfloat16")])
+def test_8_bit_layers_must_be_clearly_faster_than_what_rounds_less(int8, chosen):
+    int8_work = a_step(float32=int8)
+    assert choose(a_step(bfloat16=0.01, float32=0.03), int8_work=int8_work, num_threads=1).dtype == chosen
+
+
+def test_the_trial_of_threads_is_of_the_format_that_was_chosen(monkeypatch):
+    monkeypatch.setattr(compute, "most_threads", lambda: 2)
+    work, int8_work = a_step(bfloat16=0.03, float32=0.03), a_step(float32=0.01)
+    assert choose(work, int8_work=int8_work).dtype == "int8"
+    assert len(int8_work.calls) > len(work.calls) / 2
+
+
+def test_a_choice_among_other_formats_is_not_taken_over(tmp_path):
+    work = a_step(bfloat16=0.03, float32=0.03)
+    assert choose(work, tmp_path, int8_work=a_step(float32=0.01), num_threads=1).dtype == "int8"
+    assert choose(work, tmp_path, num_threads=1).dtype == "float32"
+
+
+def test_a_choice_of_before_8_bit_layers_holds_where_they_are_not_wanted(tmp_path):
+    work = a_step(bfloat16=0.01, float32=0.03)
+    first = choose(work, tmp_path)
+    [record] = tmp_path.glob("*.json")
+    kept = json.loads(record.read_text())
+    del kept["formats"]
+    record.write_text(json.dumps(kept))
+    work.calls.clear()
+    assert choose(work, tmp_path) == first
+    assert work.calls == []
 
 
 def test_a_format_that_is_given_is_not_tried():

