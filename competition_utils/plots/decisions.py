@@ -236,6 +236,23 @@ def similarity(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+def expected_on_unseen(table: pd.DataFrame) -> Figure:
+    """F1 of seen languages, F1 to expect on unseen ones with its interval, and what was measured there; `table` is
+    `decide.expect.expectation_table`'s."""
+    if table.empty:
+        return style.only_says("dev holds no language without labels in train")
+    figure, ax = style.new_figure(width=9, height=1.7 + 0.5 * len(table))
+    table, at = table[::-1], np.arange(len(table))
+    ax.plot(table["seen"], at, "o", color=style.COLOURS["seen"], ms=8, label="seen languages, measured")
+    ax.hlines(at, table["low"], table["high"], color=style.COLOURS["neutral"], lw=6, alpha=0.4)
+    ax.plot(table["expected"], at, "D", color=style.COLOURS["neutral"], ms=7, label="unseen languages, to expect")
+    ax.plot(table["measured"], at, "o", color=style.COLOURS["unseen"], ms=8, label="unseen languages, measured")
+    ax.set_yticks(at, list(table.index))
+    ax.set(title="What to expect on languages without labels", xlabel="F1", ylim=(-0.6, len(table) - 0.4))
+    style.legend_below(figure)
+    return figure
+
+
 def left_out_languages(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """The F1 to expect without labels: {title: table with one row a language left out and columns named f1_…}."""
     height = 1.6 + 0.36 * max(map(len, tables.values()))

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.data import folds
+from competition_utils.decide.expect import Expected
 from competition_utils.decide.metrics import basic_metrics, counts, f1_from_counts, f1_score
 from competition_utils.decide.resample import RESAMPLES, interval, query_groups, resampled_sums
 from competition_utils.decide.rules import matched_threshold
@@ -26,7 +27,7 @@ from competition_utils.f1 import best_f1
 from competition_utils.models.base import RelevanceModel, new_model
 from competition_utils.progress import progress
 from competition_utils.runs.artefacts import artefact_reader
-from competition_utils.storage import write_json
+from competition_utils.storage import read_json, write_json
 
 VALID_FOLD = 0
 NOTHING = "none"  # the split in which no language is left out
@@ -41,7 +42,8 @@ class LeftOut:
     which nobody can know), `auc, all_positive_f1, threshold, created_rows` (augmented rows tagged with that
     language that served to fit). `f1` over all rows of all languages, each scored while left out, with its
     95% interval by query. `drop`: by how much it is lower, on the rows of fold 0, than after a fit on as many rows of
-    all languages, with its paired 95% interval; above 0 where leaving a language out costs something.
+    all languages; above 0 where leaving a language out costs something. `drop_drawn` [resamples] are its bootstrap
+    samples, paired by query.
     """
 
     with_augmentation: bool
@@ -49,7 +51,12 @@ class LeftOut:
     f1: float
     f1_interval: tuple[float, float]
     drop: float
-    drop_interval: tuple[float, float]
+    drop_drawn: np.ndarray
+
+    @property
+    def drop_interval(self) -> tuple[float, float]:
+        """95%."""
+        return interval(self.drop_drawn)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -131,13 +138,13 @@ def _nothing_left_out(train: pd.DataFrame, with_augmentation: bool) -> LanguageS
     return LanguageSplit(NOTHING, train[~validates & (with_augmentation | original)], held, held)
 
 
-def _drop(left_out: pd.DataFrame, fitted: pd.DataFrame, resamples: int, seed: int) -> tuple[float, tuple[float, float]]:
-    """F1 on the rows of `fitted` less F1 on the same rows of `left_out`, and its paired interval by query."""
+def _drop(left_out: pd.DataFrame, fitted: pd.DataFrame, resamples: int, seed: int) -> tuple[float, np.ndarray]:
+    """F1 on the rows of `fitted` less F1 on the same rows of `left_out`, and its samples, paired by query."""
     both = left_out.merge(fitted[["id", "prediction"]], on="id", suffixes=("", "_fitted"), validate="1:1")
     labels = both["label"].to_numpy(np.int64)
     f1 = [f1_score(labels, both[name].to_numpy(np.int64)) for name in ("prediction_fitted", "prediction")]
     drawn = [_resampled(both, name, resamples, seed) for name in ("prediction_fitted", "prediction")]
-    return f1[0] - f1[1], interval(drawn[0] - drawn[1])
+    return f1[0] - f1[1], drawn[0] - drawn[1]
 
 
 def _resampled(rows: pd.DataFrame, prediction: str, resamples: int, seed: int) -> np.ndarray:
@@ -180,7 +187,14 @@ def _fit_and_measure(split: LanguageSplit, model: RelevanceModel, work_dir: Path
 
 
 def both_ways(
-    train: pd.DataFrame, kind: str, settings: Mapping[str, Any], *, work_dir: Path, seed: int, rows: int = 0
+    train: pd.DataFrame,
+    kind: str,
+    settings: Mapping[str, Any],
+    *,
+    work_dir: Path,
+    seed: int,
+    rows: int = 0,
+    resamples: int = RESAMPLES,
 ) -> list[LeftOut]:
     """`leave_one_language_out` with a new model of `kind`: without augmentation and, where `train` has
     created rows, with it."""
@@ -193,6 +207,7 @@ def both_ways(
             seed=seed,
             with_augmentation=way,
             rows=rows,
+            resamples=resamples,
         )
         for way in ways
     ]
@@ -210,22 +225,24 @@ def comparison(ways: Sequence[LeftOut]) -> pd.DataFrame:
     return pd.concat([pd.concat([rows, pd.Series({"all languages": rows.sum()})]).rename("rows"), *tables], axis=1)
 
 
-def expectations(tasks: Mapping[str, Sequence[LeftOut]], metrics: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a task and way: `expected, low, high`, and `measured`, the F1 on the unseen languages of the
-    measured rows (NaN where there are none). `metrics` are the tasks' entries of metrics.json."""
-    rows = [
-        {
-            "task": task,
-            "augmented": way.with_augmentation,
-            "expected": way.f1,
-            "low": way.f1_interval[0],
-            "high": way.f1_interval[1],
-            "measured": metrics[task]["unseen_language_f1"],
-        }
-        for task, ways in tasks.items()
-        for way in ways
-    ]
-    return pd.DataFrame(rows, columns=["task", "augmented", "expected", "low", "high", "measured"])
+def with_drops(
+    expected: Mapping[str, Expected | None], ways: Mapping[str, Sequence[LeftOut]]
+) -> dict[str, Expected | None]:
+    """What to expect on unseen languages less what leaving a language out costs: by task, of the last of its ways,
+    which is the one with augmentation where there is one. Tasks without ways stay as they are."""
+    lost = {task: each[-1] for task, each in ways.items()}
+    return {
+        task: one.less(lost[task].drop, lost[task].drop_drawn) if one is not None and task in lost else one
+        for task, one in expected.items()
+    }
+
+
+def expected_in_run(run: Path, task: str) -> float | None:
+    """The F1 that stage threshold_tuning of a run expects on unseen languages before any drop; None where it has not
+    run, or dev holds no unseen language."""
+    metrics = run / "threshold_tuning" / "metrics.json"
+    found = read_json(metrics).get("expected_on_unseen", {}) if metrics.is_file() else {}
+    return found[task]["f1"] if task in found else None
 
 
 def leave_out_in_run(

@@ -6,11 +6,13 @@ import pytest
 
 from competition_utils import paths
 from competition_utils.cli.commands import leave_one_language_out as command
+from competition_utils.decide.expect import Expected
 from competition_utils.errors import UserError
 from competition_utils.models import base
 from competition_utils.models.base import FitReport
 from competition_utils.models.linear import LinearModel
-from competition_utils.runs.leave_one_out import comparison, expectations, language_splits, leave_one_language_out
+from competition_utils.runs.leave_one_out import comparison, language_splits, leave_one_language_out, with_drops
+from competition_utils.storage import write_json
 
 LANGUAGES = ["en", "es", "fr", "ja"]
 
@@ -102,14 +104,6 @@ def test_augmentation_is_compared_both_ways(tmp_path):
     assert table.loc["all languages", "f1_with augmentation"] > table.loc["all languages", "f1_without augmentation"]
 
 
-def test_what_to_expect_stands_beside_what_was_measured(tmp_path):
-    left_out = leave_one_language_out(
-        augmented_table(), lambda: Oracle({}), work_dir=tmp_path, seed=0, with_augmentation=True, resamples=20
-    )
-    table = expectations({"QC": [left_out]}, {"QC": {"unseen_language_f1": 0.8}})
-    assert table.loc[0, ["expected", "measured"]].tolist() == [left_out.f1, 0.8]
-
-
 class KnowsItsLanguages(Oracle):
     """Always right on the languages that it was fitted on, always wrong on others."""
 
@@ -134,6 +128,16 @@ def test_the_drop_is_what_the_rows_of_a_language_have_more_where_it_is_fitted_on
     )
     assert left_out.f1 == 0.0
     assert (left_out.drop, left_out.drop_interval) == (1.0, (1.0, 1.0))
+
+
+def test_what_labels_of_a_language_are_worth_is_taken_off_what_to_expect(tmp_path):
+    given = {"work_dir": tmp_path, "seed": 0, "with_augmentation": False, "resamples": 20}
+    left_out = leave_one_language_out(augmented_table(), lambda: KnowsItsLanguages({}), **given)
+    as_read = Expected(f1=0.9, drawn=np.full(20, 0.9), seen_f1=0.95, rows=10, covered=1.0)
+    expected = with_drops({"QC": as_read, "QI": as_read, "none": None}, {"QC": [left_out], "none": [left_out]})
+    assert expected["QC"].f1 == pytest.approx(-0.1)
+    np.testing.assert_allclose(expected["QC"].drawn, -0.1)
+    assert expected["QI"] is as_read and expected["none"] is None
 
 
 def test_each_fit_sees_no_more_rows_than_asked_for_and_measures_on_all_of_them(tmp_path):
@@ -168,12 +172,20 @@ def arguments(*given):
     return parser.parse_args(given)
 
 
-def test_the_command_prints_what_to_expect_and_writes_it(run_with_oracle, capsys):
+def test_the_command_prints_what_a_language_loses_and_writes_it(run_with_oracle, capsys):
     assert command.run(arguments("sample", "--task", "QC")) == 0
     printed = capsys.readouterr().out
-    assert "expect 0." in printed
+    assert "below a fit with all languages, with augmentation" in printed and "expect" not in printed
     content = json.loads((run_with_oracle / "leave_one_language_out" / "QC.json").read_text())
     assert [way["with_augmentation"] for way in content["ways"]] == [False, True]
+
+
+def test_the_command_takes_it_off_what_the_run_expects(run_with_oracle, capsys):
+    found = {"expected_on_unseen": {"QC": {"f1": 0.9}}}
+    write_json(run_with_oracle / "threshold_tuning" / "metrics.json", found)
+    command.run(arguments("sample", "--task", "QC"))
+    content = json.loads((run_with_oracle / "leave_one_language_out" / "QC.json").read_text())
+    assert f"expect {0.9 - content['ways'][-1]['drop']:.4f} on the run's unseen languages" in capsys.readouterr().out
 
 
 def test_an_unknown_run_is_refused_with_the_runs_there_are(run_with_oracle):

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from competition_utils.runs.artefacts import find_run
-    from competition_utils.runs.leave_one_out import comparison, leave_out_in_run
+    from competition_utils.runs.leave_one_out import comparison, expected_in_run, leave_out_in_run
     from competition_utils.settings.reading import mapping_of
     from competition_utils.tasks import select_tasks
 
@@ -35,10 +35,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"\n{task.name}: F1 on a language that {args.model} was not fitted on")
         print(comparison(ways).round(4).to_string())
         for way in ways:
-            low, high = way.f1_interval
-            name = "with" if way.with_augmentation else "without"
-            print(f"expect {way.f1:.4f} [{low:.4f}, {high:.4f}] {name} augmentation")
             low, high = way.drop_interval
-            print(f"  {100 * way.drop:.2f} points [{100 * low:.2f}, {100 * high:.2f}] below a fit with all languages")
+            name = "with" if way.with_augmentation else "without"
+            points = f"{100 * way.drop:.2f} points [{100 * low:.2f}, {100 * high:.2f}]"
+            print(f"{points} below a fit with all languages, {name} augmentation")
+        as_read = expected_in_run(folder, task.name)
+        if as_read is not None:
+            expected = as_read - ways[-1].drop
+            print(f"expect {expected:.4f} on the run's unseen languages: {as_read:.4f} by how their queries are read")
+            print("(notebook 04), less what labels of a language are worth")
     print(f"\nwritten to {paths.shown(folder / 'leave_one_language_out')}")
     return 0
