@@ -5,8 +5,9 @@
 
 The answers are `test_QC_answers.csv` (or `.txt.gz`) with the columns id, label. Nothing of them reaches a fit or a
 threshold. Beside each run stand the linear baseline of the same run (its threshold from the same validation rows)
-and "everything relevant". A run's interval is a 95% bootstrap interval, resampled by query. Of several runs
-each is also held against the first on the same rows: the difference of their F1, with a paired interval.
+and "everything relevant". A run's interval is a 95% bootstrap interval, resampled by query. Below stands what seen
+languages' answers let expect of the unseen ones (`decide.expect`). Of several runs each is also held against the first
+on the same rows: the difference of their F1, with a paired interval.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.command import exit_status, new_parser
 from competition_utils.decide.compare import common_rows, compare_predictions
+from competition_utils.decide.expect import expected_f1
 from competition_utils.decide.metrics import counts, f1_from_counts, f1_mean
 from competition_utils.decide.resample import interval, query_groups, resampled_sums
 from competition_utils.decide.thresholds import best_threshold
@@ -41,17 +43,20 @@ def answers(folder: Path, task: Task) -> pd.DataFrame:
 
 
 def answered(run: Path, folder: Path, task: Task) -> pd.DataFrame:
-    """Test rows of a run: `id, language, query, label, seen, score, prediction, linear_score, linear_prediction`."""
+    """Test rows of a run: `id, language, query, label, seen, score, prediction, linear_score, linear_prediction`, and
+    how the query was read, where the run has it: `query_en, category_hint`."""
     decided = pd.read_parquet(run / "threshold_tuning" / f"{task.name}_decisions.parquet")
-    clean = {split: pd.read_parquet(run / "eda" / f"{task.name}_{split}.parquet") for split in ("train", "test")}
+    train = pd.read_parquet(run / "eda" / f"{task.name}_train.parquet")
     linear = pd.read_parquet(run / "finetune" / f"{task.name}_linear_scores.parquet")
-    valid = linear[linear["split"] == "valid"].merge(clean["train"][["id", "label"]], on="id")
+    valid = linear[linear["split"] == "valid"].merge(train[["id", "label"]], on="id")
     threshold = best_threshold(valid["label"].to_numpy(np.int64), valid["score"].to_numpy()).threshold
     linear = linear[linear["split"] == "test"][["id", "score"]].rename(columns={"score": "linear_score"})
     table = decided[decided["split"] == "test"].merge(answers(folder, task), on="id", validate="1:1")
-    table = table.merge(clean["test"][["id", "query"]], on="id").merge(linear, on="id")
+    read = pd.read_parquet(run / "augmentation" / f"{task.name}_test.parquet")
+    texts = [name for name in ("query", "query_en", "category_hint") if name in read]
+    table = table.merge(read[["id", *texts]], on="id").merge(linear, on="id")
     table["linear_prediction"] = (table["linear_score"] >= threshold).astype(int)
-    return table.assign(seen=table["language"].isin(clean["train"]["language"].unique()))
+    return table.assign(seen=table["language"].isin(train["language"].unique()))
 
 
 def differences(tables: dict[str, pd.DataFrame]) -> dict[str, dict[str, dict[str, float]]]:
@@ -81,7 +86,11 @@ def show_differences(first: str, task: str, found: dict[str, dict[str, dict[str,
 def figures(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     """F1 and AUC of the run, of the baseline and of "everything relevant", by part of the rows."""
     parts = {"all": table, "seen": table[table["seen"]], "unseen": table[~table["seen"]]}
-    return {name: _figures(rows) for name, rows in parts.items() if len(rows)}
+    found = {name: _figures(rows) for name, rows in parts.items() if len(rows)}
+    expected = expected_f1(parts["seen"], parts["unseen"], RESAMPLES)
+    if expected is not None:
+        found["unseen"]["expected"] = expected.as_dict()
+    return found
 
 
 def _figures(rows: pd.DataFrame) -> dict[str, float]:
@@ -110,6 +119,12 @@ def show(name: str, result: dict[str, dict[str, dict[str, float]]]) -> None:
                 f"{entry['auc']:>8.4f}{entry['linear_f1']:>11.4f}{entry['linear_auc']:>8.4f}"
                 f"{entry['all_positive_f1']:>14.4f}"
             )
+    for task, parts in result.items():
+        if "expected" in parts.get("unseen", {}):
+            expected = parts["unseen"]["expected"]
+            low, high = expected["interval"]
+            print(f"{task}: unseen languages by how their queries are read, from the seen ones' answers: ", end="")
+            print(f"{expected['f1']:.4f} [{low:.4f}–{high:.4f}]")
     for part in ("all", "seen", "unseen"):
         mean = f1_mean({task: parts[part] for task, parts in result.items() if part in parts})
         if mean is not None:
