@@ -137,6 +137,19 @@ def translated_titles(results: Results) -> pd.DataFrame:
     return pd.DataFrame.from_dict(counts, orient="index").rename_axis(["task", "split"])
 
 
+def meaning_examples(before: Results, after: Results, rows: int = 8, seed: int = 0) -> pd.DataFrame:
+    """A few pairs whose query is read otherwise beside its target: `language, query, query_en, beside_target,
+    target`."""
+    pairs = [
+        (made.tables[split], after[task].tables[split]["query_en"])
+        for task, made in before.items()
+        for split in made.tables
+    ]
+    tables = [table.assign(beside_target=english)[table["query_en"] != english] for table, english in pairs]
+    shown = pd.concat(tables, ignore_index=True)[["language", "query", "query_en", "beside_target", "target"]]
+    return shown.sample(min(rows, len(shown)), random_state=seed).sort_values(["language", "query"])
+
+
 def title_examples(results: Results, rows: int = 5, seed: int = 0) -> pd.DataFrame:
     """A few translated titles with the queries beside them: `language` (of the query), `query, target, target_en`."""
     tables = [table[table["target_en"] != ""] for made in results.values() for table in made.tables.values()]

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.data.languages import UNDETERMINED
+from competition_utils.translation.pieces import Piece
 from competition_utils.translation.words import fold
 
 Translation = tuple[list[str], np.ndarray | None]
@@ -40,6 +41,11 @@ class Translator(ABC):
     def guess_language(self, texts: Sequence[str], target: str) -> list[str]:
         """Per text the language its words are in, "" where this translator does not know."""
         return [""] * len(texts)
+
+    def pieces_of_several_meanings(self, text: str, source: str, target: str) -> list[Piece] | None:
+        """The pieces of a text's translation, in its order, where one or more may mean several things; None where each
+        means one thing, and from engines that give one translation of a text."""
+        return None
 
     def known_pairs(self, target: str) -> pd.DataFrame:
         """`source_text, target_text`: the phrases that this translator knows, of any language; none for most."""

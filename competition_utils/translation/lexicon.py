@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,8 @@ from competition_utils.storage import hash_file
 from competition_utils.translation.interface import Translation, Translator
 from competition_utils.translation.lexicon_file import LONGEST_TEXT, read_lexicon
 from competition_utils.translation.lexicon_index import COMPOUNDING, QUALITY, LexiconIndex, Match, split_word
+from competition_utils.translation.pieces import Heads, Piece, in_order, text_of
 from competition_utils.translation.words import (
-    HEAD_FIRST,
     TONAL,
     SpellingIndex,
     fold,
@@ -38,18 +38,6 @@ MOST_PARTS = 3
 LONGEST_PHRASE = 100  # words, or characters of an unsegmented script, that are looked up as one
 
 
-class Piece(NamedTuple):
-    """A stretch of a text and what became of it.
-
-    `how`: a key of `QUALITY`; "kept" (unknown: a brand, a code, a gap of the lexicon); "known" (already a
-    word of the target language); "dropped" (a function word between pieces).
-    """
-
-    source: str
-    target: str
-    how: str
-
-
 class LexiconTranslator(Translator):
     """Translator over `source_lang, source_text, target_lang, target_text` rows; only direct directions are
     used.
@@ -65,6 +53,7 @@ class LexiconTranslator(Translator):
         }
         self._spellings: dict[str, SpellingIndex] = {}
         self._indexes: dict[tuple[str, str, bool], LexiconIndex] = {}
+        self._heads: dict[str, Heads] = {}
 
     @classmethod
     def from_file(cls, path: Path | str) -> LexiconTranslator:
@@ -90,12 +79,22 @@ class LexiconTranslator(Translator):
         for text in progress(dict.fromkeys(texts), what=f"lexicon {source}→{target}", unit="texts"):
             pieces = self.explain(text, source, target)
             sure = _confidence(pieces)
-            done[text] = (_assemble(pieces, turned=_turns(source, target)) if sure else text, sure)
+            done[text] = (text_of(self._in_order(pieces, source, target)) if sure else text, sure)
         return [done[text][0] for text in texts], np.array([done[text][1] for text in texts], dtype=np.float32)
 
     def explain(self, text: str, source: str, target: str) -> list[Piece]:
         """The pieces a text is translated by, in the order of the text."""
         return cut_into_pieces(text, self._index(source, target, by_accents=source in TONAL and has_accents(text)))
+
+    def pieces_of_several_meanings(self, text: str, source: str, target: str) -> list[Piece] | None:
+        """See `Translator`."""
+        if not self.supports(source, target) or len(text) > LONGEST_TEXT:
+            return None
+        index = self._index(source, target, by_accents=source in TONAL and has_accents(text))
+        if not index.may_have_several([fold(word) for word in words(text)]):
+            return None
+        pieces = cut_into_pieces(text, index)
+        return self._in_order(pieces, source, target) if any(piece.meanings for piece in pieces) else None
 
     def known_pairs(self, target: str) -> pd.DataFrame:
         pairs = [pair for (_, made), pairs in self._pairs.items() if made == target for pair in pairs]
@@ -127,6 +126,13 @@ class LexiconTranslator(Translator):
         known = sum(spelling.knows(word) or spelling.correct(word) is not None for word in asked)
         return known / len(asked) if asked else 1.0
 
+    def _in_order(self, pieces: list[Piece], source: str, target: str) -> list[Piece]:
+        if target not in self._heads:
+            self._heads[target] = Heads(
+                text for (_, to), rows in self._pairs.items() if to == target for _, text in rows
+            )
+        return in_order(pieces, source, target, self._heads[target])
+
     def _spelling(self, language: str) -> SpellingIndex:
         """All words that the lexicon has in a language, with its function words."""
         if language not in self._spellings:
@@ -146,27 +152,6 @@ class LexiconTranslator(Translator):
         if key not in self._indexes:
             self._indexes[key] = LexiconIndex(source, target, self._pairs[source, target], by_accents=by_accents)
         return self._indexes[key]
-
-
-def _turns(source: str, target: str) -> bool:
-    return (source in HEAD_FIRST) != (target in HEAD_FIRST)
-
-
-def _assemble(pieces: Sequence[Piece], *, turned: bool) -> str:
-    """Pieces → text; neighbours that were kept stay in their order ("edge 40 pro") when the rest is turned
-    round.
-    """
-    groups: list[list[str]] = []
-    last = ""
-    for piece in pieces:
-        if piece.how == "dropped":
-            continue
-        if piece.how == last == "kept":
-            groups[-1].append(piece.target)
-        else:
-            groups.append([piece.target])
-        last = piece.how
-    return " ".join(" ".join(group) for group in (reversed(groups) if turned else groups))
 
 
 def _confidence(pieces: Sequence[Piece]) -> float:
@@ -215,7 +200,7 @@ def _cut_words(given: list[str], index: LexiconIndex) -> list[Piece]:
 
     spans = _best_cut(len(given), min(index.longest, LONGEST_PHRASE), match, worth)
     return [
-        Piece(" ".join(given[start:stop]), found.text, found.how)
+        Piece(" ".join(given[start:stop]), found.text, found.how, index.meanings(tuple(spelled[start:stop])))
         if found
         else _unmatched(given[start], folded[start], index)
         for start, stop, found in spans
@@ -264,13 +249,13 @@ def _parts(word: str, index: LexiconIndex, most: int) -> list[str] | None:
 def _cut_unsegmented(given: list[str], index: LexiconIndex) -> list[Piece]:
     folded = [fold(word) for word in given]
     if (found := index.look_up_unsegmented("".join(folded))) is not None:
-        return [Piece(" ".join(given), found.text, found.how)]
+        return [Piece(" ".join(given), found.text, found.how, index.meanings(("".join(folded),)))]
     return [piece for word, chunk in zip(given, folded, strict=True) for piece in _cut_chunk(word, chunk, index)]
 
 
 def _cut_chunk(given: str, chunk: str, index: LexiconIndex) -> list[Piece]:
     if (found := index.look_up_unsegmented(chunk)) is not None:
-        return [Piece(given, found.text, found.how)]
+        return [Piece(given, found.text, found.how, index.meanings((chunk,)))]
     cuts = [may_cut(chunk, place) for place in range(len(chunk) + 1)]
 
     def match(start: int, stop: int) -> Match | None:
@@ -287,7 +272,7 @@ def _cut_chunk(given: str, chunk: str, index: LexiconIndex) -> list[Piece]:
     pieces: list[Piece] = []
     for start, stop, found in _best_cut(len(chunk), min(index.longest, LONGEST_PHRASE), match, worth):
         if found:
-            pieces.append(Piece(chunk[start:stop], found.text, found.how))
+            pieces.append(Piece(chunk[start:stop], found.text, found.how, index.meanings((chunk[start:stop],))))
         elif pieces and pieces[-1].how == "kept":
             pieces[-1] = Piece(*(2 * (pieces[-1].source + chunk[start:stop],)), "kept")
         else:

@@ -71,7 +71,14 @@ class LexiconIndex:
         self._function = function_words(source)
         phrases = [(self.units(fold(phrase)), " ".join(fold(text).split())) for phrase, text in pairs]
         phrases = [(units, text) for units, text in phrases if units and text]
-        self._tables = self._index(phrases) | {"part": {}}
+        counted = self._counted(phrases)
+        self._tables = {how: {key: max(seen, key=seen.get) for key, seen in of.items()} for how, of in counted.items()}
+        self._tables["part"] = {}
+        self._several = {
+            how: {key: tuple(sorted(seen, key=seen.get, reverse=True)) for key, seen in of.items() if len(seen) > 1}
+            for how, of in counted.items()
+        }
+        self._in_several = {self._stem(word) for units in self._several["exact"] for word in units}
         self.longest = max((len(units[0]) if self.unsegmented else len(units) for units, _ in phrases), default=1)
         self.target_words = {stem(word, target) for _, text in phrases for word in words(text)}
         counts = Counter(word if self.unsegmented else self._plain(word) for units, _ in phrases for word in units)
@@ -119,6 +126,19 @@ class LexiconIndex:
         text = self._tables["part"].get(self._stems(units))
         return None if text is None else Match(text, "part")
 
+    def meanings(self, units: tuple[str, ...]) -> tuple[str, ...]:
+        """All translations of a phrase in the most trusted way there is, `look_up`'s first; () of one or none."""
+        for how, key in self._keys(units):
+            if key in self._tables[how]:
+                return self._several[how].get(key, ())
+        return ()
+
+    def may_have_several(self, folded: Sequence[str]) -> bool:
+        """Whether a text of these words may hold a phrase of several meanings; a quick look that finds most."""
+        if self.unsegmented:
+            return any(word in "".join(folded) for word in self._in_several)
+        return any(self._stem(word) in self._in_several for word in folded)
+
     def look_up_unsegmented(self, phrase: str) -> Match | None:
         """The translation of a phrase in an unsegmented script, as it stands or one edit away."""
         if (found := self.look_up((phrase,))) is not None:
@@ -149,12 +169,13 @@ class LexiconIndex:
         if content := self.content(units):
             yield "set", frozenset(map(self._stem, content))
 
-    def _index(self, phrases: Sequence[tuple[tuple[str, ...], str]]) -> dict[str, dict]:
+    def _counted(self, phrases: Sequence[tuple[tuple[str, ...], str]]) -> dict[str, dict]:
+        """How often each key of each way was translated how."""
         counted: dict[str, dict] = {how: defaultdict(Counter) for how in ("exact", "unaccented", "stem", "set")}
         for units, text in phrases:
             for how, key in self._keys(units):
                 counted[how][key][text] += 1
-        return {how: {key: max(seen, key=seen.get) for key, seen in table.items()} for how, table in counted.items()}
+        return counted
 
 
 def learn_parts(

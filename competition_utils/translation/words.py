@@ -21,8 +21,6 @@ UNSEGMENTED = frozenset({"ja", "th", "zh", "lo", "km", "my"})
 TONAL = frozenset({"vn"})
 SHORTEST_CORRECTED = 6  # letters: one edit in a shorter word too often gives another word
 LONGEST_CORRECTED = 24
-# The noun comes before what describes it ("silla roja"), so a translation made of pieces is turned round.
-HEAD_FIRST = frozenset({"ar", "es", "fr", "id", "it", "pl", "pt", "th", "vn"})
 
 # Decimals ("1.5m") and model codes ("AX-66") are one word each.
 CODE = r"\d+(?:[.,]\d+)+{unit}*|(?<!{unit})[a-zA-Z]{{1,3}}-\d{{2,}}{unit}*"

@@ -8,12 +8,14 @@ import pandas as pd
 from competition_utils.augment import self_validate
 from competition_utils.augment.build import (
     HINT,
+    MEANINGS,
     add_hints,
     augment_tasks,
     category_tree,
     fit_ngrams,
     hint_writer,
     new_languages,
+    read_pairs,
     run_step,
     translate_tables,
     translate_targets,
@@ -98,6 +100,23 @@ def test_titles_get_their_english_after_the_steps_so_that_created_ones_have_it_t
         "red evening dress": "",
         title: "red evening dress",
     }
+
+
+SEVERAL = pd.DataFrame([("de", "anhänger", "en", "pendant"), ("de", "anhänger", "en", "charm")], columns=COLUMNS)
+
+
+def read_in(targets):
+    """Results of a train with one German query beside each target, titles read."""
+    tables = {"train": clean(*((row, "de", "anhänger", target, 1) for row, target in enumerate(targets)))}
+    return translate_targets({"QC": translate_tables(tables, Tools(QC, LexiconTranslator(SEVERAL)))})
+
+
+def test_a_word_of_several_meanings_is_read_as_the_pair_s_target_has_it():
+    results = read_in(["jewelry,charm", "jewelry,pendant", "lamps"])
+    read = read_pairs(results)["QC"]
+    assert read.tables["train"]["query_en"].tolist() == ["charm", "pendant", "pendant"]
+    assert MEANINGS in read.seconds
+    assert results["QC"].tables["train"]["query_en"].tolist() == ["pendant"] * 3
 
 
 def test_hints_are_about_the_tree_of_all_splits_and_stand_in_every_table():

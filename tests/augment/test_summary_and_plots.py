@@ -143,6 +143,16 @@ def test_examples_of_titles_are_none_where_none_was_translated(results):
     assert summary.title_examples(results).empty
 
 
+def test_queries_that_were_read_otherwise_beside_their_target_are_shown(results):
+    made = results["QC"]
+    train = made.tables["train"]
+    other = train.assign(query_en=train["query_en"].mask(train.index == 0, "charm"))
+    after = {"QC": replace(made, tables={**made.tables, "train": other})}
+    shown = summary.meaning_examples(results, after)
+    assert shown[["query_en", "beside_target"]].values.tolist() == [[train["query_en"].iloc[0], "charm"]]
+    assert summary.meaning_examples(results, results).empty
+
+
 def test_hints_are_counted_by_the_target_s_relation_on_original_rows_of_train(results):
     made = results["QC"]
     train = made.tables["train"].assign(category_hint="same child none 9 dresses", label=1, source="original")

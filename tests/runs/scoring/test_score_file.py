@@ -87,6 +87,16 @@ def test_the_lexicon_beside_the_input_translates_its_queries(model, tmp_path):
     assert scores[0] > scores[1] + 0.2
 
 
+def test_a_word_of_several_meanings_is_read_as_each_target_has_it(model, tmp_path):
+    source = official(tmp_path / "test_QI.txt", [(1, "zapato", "shoe"), (2, "zapato", "ring")])
+    source.write_text(source.read_text().replace('"en"', '"es"'))
+    lines = ["source_lang\tsource_text\ttarget_lang\ttarget_text", "es\tzapato\ten\tshoe", "es\tzapato\ten\tring"]
+    (tmp_path / "lexicon.tsv").write_text("\n".join(lines) + "\n")
+    score_file(model, source, tmp_path / "scores.csv")
+    scores = pd.read_csv(tmp_path / "scores.csv")["score"]
+    assert abs(scores[0] - scores[1]) < 0.2 and scores.min() > 0.5
+
+
 def test_the_lexicon_beside_the_input_translates_titles_in_other_languages(model, tmp_path):
     source = official(
         tmp_path / "test_QI.txt", [(1, "shoe", "giày thể thao màu đỏ"), (2, "ring", "giày thể thao màu đỏ")]
