@@ -123,8 +123,8 @@ def show(name: str, result: dict[str, dict[str, dict[str, float]]]) -> None:
         if "expected" in parts.get("unseen", {}):
             expected = parts["unseen"]["expected"]
             low, high = expected["interval"]
-            print(f"{task}: unseen languages by how their queries are read, from the seen ones' answers: ", end="")
-            print(f"{expected['f1']:.4f} [{low:.4f}–{high:.4f}]")
+            figures_of_seen = f"{expected['f1']:.4f} [{low:.4f}–{high:.4f}]"
+            print(f"{task}: to expect of unseen languages, by how their queries are read: {figures_of_seen}")
     for part in ("all", "seen", "unseen"):
         mean = f1_mean({task: parts[part] for task, parts in result.items() if part in parts})
         if mean is not None:

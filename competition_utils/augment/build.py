@@ -20,9 +20,9 @@ from competition_utils.category_tree.ngrams import NgramVectors
 from competition_utils.category_tree.tree import CategoryTree
 from competition_utils.settings.strategy import Step
 from competition_utils.tasks import QC, Task
+from competition_utils.translation import meanings
 from competition_utils.translation.gates import GATES, Gate
 from competition_utils.translation.interface import Translator, translate_rows
-from competition_utils.translation.meanings import read_beside_each_other
 from competition_utils.translation.titles import english_titles
 
 TRANSLATE, TRANSLATE_TITLES = "translate queries to English", "translate titles to English"
@@ -121,12 +121,12 @@ def translate_targets(results: Results) -> dict[str, Augmented]:
     return made
 
 
-def read_pairs(results: Results) -> dict[str, Augmented]:
+def disambiguate(results: Results) -> dict[str, Augmented]:
     """Results whose words of several meanings are read as the pair's other text has them (`translation.meanings`)."""
     made = {}
     for task, of_task in results.items():
         start, translator = time.perf_counter(), of_task.tools.translator
-        tables = {split: read_beside_each_other(table, translator) for split, table in of_task.tables.items()}
+        tables = {split: meanings.disambiguate(table, translator) for split, table in of_task.tables.items()}
         made[task] = replace(of_task, tables=tables, seconds={**of_task.seconds, MEANINGS: time.perf_counter() - start})
     return made
 
@@ -183,7 +183,7 @@ def augment_tasks(
     validation = sections.pop(VALIDATE)
     translated = translate_tasks(clean, tasks, translator, seed=seed, embedding_model=embedding_model)
     results = translate_targets(run_steps(translated, chain.from_iterable(sections.values())))
-    results = read_pairs(results)
+    results = disambiguate(results)
     tree = category_tree(results)
     hinted = add_hints(results, hint_writer(results, tree, fit_ngrams(results, tree)))
     return run_steps(hinted, validation)

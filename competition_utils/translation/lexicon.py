@@ -128,9 +128,7 @@ class LexiconTranslator(Translator):
 
     def _in_order(self, pieces: list[Piece], source: str, target: str) -> list[Piece]:
         if target not in self._heads:
-            self._heads[target] = Heads(
-                text for (_, to), rows in self._pairs.items() if to == target for _, text in rows
-            )
+            self._heads[target] = Heads(self.known_pairs(target)["target_text"])
         return in_order(pieces, source, target, self._heads[target])
 
     def _spelling(self, language: str) -> SpellingIndex:

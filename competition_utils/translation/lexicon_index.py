@@ -136,7 +136,8 @@ class LexiconIndex:
     def may_have_several(self, folded: Sequence[str]) -> bool:
         """Whether a text of these words may hold a phrase of several meanings; a quick look that finds most."""
         if self.unsegmented:
-            return any(word in "".join(folded) for word in self._in_several)
+            text = "".join(folded)
+            return any(word in text for word in self._in_several)
         return any(self._stem(word) in self._in_several for word in folded)
 
     def look_up_unsegmented(self, phrase: str) -> Match | None:

@@ -1,4 +1,5 @@
-"""Words of several meanings: of what a lexicon has for them, a query reads what its target names, a title its query.
+"""Word-sense disambiguation by the pair: of a lexicon's translations of a word, a query reads the one that its target
+names, and a title in another language the one in its query.
 
 "vàng" is gold and yellow, "anhänger" a pendant and a charm. Taken alone a query says nothing of which is meant; beside
 a yellow lamp it means yellow. So the English of a query may differ from pair to pair.
@@ -20,7 +21,7 @@ ENGLISH = "en"
 READ = ["language", "text", "english"]
 
 
-def read_beside_each_other(pairs: pd.DataFrame, translator: Translator | None) -> pd.DataFrame:
+def disambiguate(pairs: pd.DataFrame, translator: Translator | None) -> pd.DataFrame:
     """Pairs (`language, query, query_en, target, target_en`); `query_en` and `target_en` as the other text has them.
 
     Texts of one meaning stay, and those that were read in another language than this finds. A row depends on itself

@@ -12,10 +12,10 @@ from competition_utils.augment.build import (
     add_hints,
     augment_tasks,
     category_tree,
+    disambiguate,
     fit_ngrams,
     hint_writer,
     new_languages,
-    read_pairs,
     run_step,
     translate_tables,
     translate_targets,
@@ -113,7 +113,7 @@ def read_in(targets):
 
 def test_a_word_of_several_meanings_is_read_as_the_pair_s_target_has_it():
     results = read_in(["jewelry,charm", "jewelry,pendant", "lamps"])
-    read = read_pairs(results)["QC"]
+    read = disambiguate(results)["QC"]
     assert read.tables["train"]["query_en"].tolist() == ["charm", "pendant", "pendant"]
     assert MEANINGS in read.seconds
     assert results["QC"].tables["train"]["query_en"].tolist() == ["pendant"] * 3

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from competition_utils.translation.interface import Translator, translate_table
 from competition_utils.translation.lexicon import LexiconTranslator
-from competition_utils.translation.meanings import read_beside_each_other
+from competition_utils.translation.meanings import disambiguate
 
 ROWS = [
     ("vn", "vàng", "gold"),
@@ -36,7 +36,7 @@ def pairs(translator, *rows):
 
 def english_queries(table, translator):
     table = table if "target_en" in table else table.assign(target_en="")
-    return read_beside_each_other(table, translator)["query_en"]
+    return disambiguate(table, translator)["query_en"]
 
 
 def beside(translator, *rows):
@@ -81,7 +81,7 @@ THAI_TITLE = "รองเท้า สีแดง รองเท้า"
 def test_a_title_in_another_language_reads_the_meaning_that_its_query_names(translator, query, expected):
     table = pd.DataFrame({"language": ["en"], "query": [query], "query_en": "", "target": THAI_TITLE})
     table = table.assign(target_en=translator.translate([THAI_TITLE], "th", "en")[0])
-    assert read_beside_each_other(table, translator)["target_en"].tolist() == [expected]
+    assert disambiguate(table, translator)["target_en"].tolist() == [expected]
 
 
 def test_a_query_that_was_read_in_another_language_than_its_tag_stays(translator):

@@ -9,7 +9,7 @@ from competition_utils.data.clean import clean_table
 from competition_utils.data.languages import UNDETERMINED
 from competition_utils.tasks import Task
 from competition_utils.translation.interface import Translator, translate_table
-from competition_utils.translation.meanings import read_beside_each_other
+from competition_utils.translation.meanings import disambiguate
 from competition_utils.translation.titles import english_titles
 
 PLAIN_FIELDS = {"query", "target"}
@@ -42,5 +42,5 @@ def model_input(pairs: pd.DataFrame, translator: Translator | None, writer: Hint
     model was fitted without hints."""
     query_en = "" if translator is None else translate_table(pairs, translator)
     pairs = pairs.assign(query_en=query_en, target_en=english_titles(pairs, translator))
-    pairs = read_beside_each_other(pairs, translator)
+    pairs = disambiguate(pairs, translator)
     return pairs.assign(category_hint="" if writer is None else writer.hints(pairs))
