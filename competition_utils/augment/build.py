@@ -16,13 +16,14 @@ from competition_utils.augment.rows import start_table
 from competition_utils.augment.strategies import VALIDATE, Strategy, step_function
 from competition_utils.augment.tools import Tools
 from competition_utils.category_tree.hints import HintWriter
+from competition_utils.category_tree.named import ListedNames
 from competition_utils.category_tree.ngrams import NgramVectors
 from competition_utils.category_tree.tree import CategoryTree
 from competition_utils.settings.strategy import Step
 from competition_utils.tasks import QC, Task
 from competition_utils.translation import meanings
 from competition_utils.translation.gates import GATES, Gate
-from competition_utils.translation.interface import Translator, translate_rows
+from competition_utils.translation.interface import Translator, no_pairs, translate_rows
 from competition_utils.translation.titles import english_titles
 
 TRANSLATE, TRANSLATE_TITLES = "translate queries to English", "translate titles to English"
@@ -140,22 +141,29 @@ def category_tree(results: Results, category_hints: bool = True) -> CategoryTree
 def fit_ngrams(results: Results, tree: CategoryTree) -> NgramVectors | None:
     """N-grams fitted on phrases that the translator knows and on the names of the categories; None without either."""
     tools = next(iter(results.values())).tools
-    pairs = None if tools.translator is None else tools.translator.known_pairs("en")
-    if not len(tree) or pairs is None or pairs.empty:
+    pairs = _known_pairs(tools)
+    if not len(tree) or pairs.empty:
         return None
     names = tree.names["name"].drop_duplicates()
     pairs = pd.concat([pairs, pd.DataFrame({"source_text": names, "target_text": names})], ignore_index=True)
     return NgramVectors.fitted(pairs, tools.embedding_model, tools.seed)
 
 
+def _known_pairs(tools: Tools) -> pd.DataFrame:
+    """The phrases that the translator knows in English; none without a translator."""
+    return no_pairs() if tools.translator is None else tools.translator.known_pairs("en")
+
+
 def hint_writer(results: Results, tree: CategoryTree, ngrams: NgramVectors | None = None) -> HintWriter:
-    """What writes hints by the tree, and by n-grams where there are some; it measures nearness on the queries of train.
+    """What writes hints by the tree, by n-grams where there are some, and by the names that the translator knows; it
+    measures nearness on the queries of train.
 
     By an empty tree every hint is empty.
     """
     trained = pd.concat([made.tables["train"] for made in results.values()], ignore_index=True)
-    model = next(iter(results.values())).tools.embedding_model
-    return HintWriter.measured(tree, trained, model, ngrams)
+    tools = next(iter(results.values())).tools
+    listed = ListedNames.of_pairs(_known_pairs(tools))
+    return HintWriter.measured(tree, trained, tools.embedding_model, ngrams, listed)
 
 
 def add_hints(results: Results, writer: HintWriter) -> dict[str, Augmented]:

@@ -11,7 +11,8 @@ from pandas.io.formats.style import Styler
 
 from competition_utils.augment.build import Augmented, Results
 from competition_utils.augment.rows import ORIGINAL
-from competition_utils.category_tree.hints import NONE, HintWriter, first_relation, nearest_name
+from competition_utils.category_tree.hints import HintWriter, first_relation, nearest_name
+from competition_utils.category_tree.named import NONE
 from competition_utils.category_tree.tree import RELATIONS, CategoryTree
 from competition_utils.settings.strategy import Step
 from competition_utils.translation.gates import Gate

@@ -1,9 +1,10 @@
 """A hint for each pair: the category nearest to its query, and how its target lies to that one and the next two.
 
-"red hydration bottle" with the target "home & garden,kitchen,drinkware" gets "parent sibling cousin 8 water bottles":
-the nearest category is water bottles; drinkware is its parent, a sibling of the second nearest and a cousin of the
-third; 8 says how near the first is, 9 the nearest tenth of train's queries, 0 the farthest. A model that reads it
-need not know the tree; which relation means relevant, and how far to trust it, it learns from the labels.
+"red hydration bottle" with the target "home & garden,kitchen,drinkware" gets "unnamed parent sibling cousin 8 water
+bottles": the query does not name drinkware (`category_tree.named`); the nearest category is water bottles; drinkware is
+its parent, a sibling of the second nearest and a cousin of the third; 8 says how near the first is, 9 the nearest tenth
+of train's queries, 0 the farthest. A model that reads it need not know the tree; which relation means relevant, and how
+far to trust it, it learns from the labels.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from competition_utils.category_tree.named import NONE, ListedNames
 from competition_utils.category_tree.ngrams import NgramVectors
 from competition_utils.category_tree.titles import NamesInTitles
 from competition_utils.category_tree.tree import RELATIONS, CategoryTree
-from competition_utils.data.columns import english_query, english_target
+from competition_utils.data.columns import english_query, english_target, relations_of
 from competition_utils.models.embeddings import embed
 from competition_utils.models.pretrained import MINILM
 from competition_utils.storage import read_json, write_json
@@ -25,28 +27,31 @@ from competition_utils.tasks import QC
 
 HINTS = "hints"  # the folder that stage augmentation leaves
 # Its files, which a model keeps beside its own; the second is there where n-grams were fitted.
-CATEGORIES, NGRAMS = "categories.json", "ngrams.safetensors"
+CATEGORIES, NGRAMS, LISTED = "categories.json", "ngrams.safetensors", "listed.parquet"
 NEAREST = 3  # categories that a target is held against
-NONE = "none"  # where a title names no category
+SEARCHED = 40  # names nearest by their vectors, of which those are left out that the lexicon would have read
+EXCLUSION = 0.15  # of the similarity, for a name that it would have read and did not; chosen on taxobench's dev
+QUERY = ["english", "original", "language", "translated"]  # what places a query
 ROWS_AT_ONCE = 50_000
 MOST_MEASURED = 3_000  # queries that say which similarity is high
 
 
 def first_relation(hints: pd.Series) -> pd.Series:
     """How each hint's target lies to the nearest category, a word of `RELATIONS` or NONE; "" for ""."""
-    return hints.str.split(" ", n=1).str[0]
+    return relations_of(hints).str.split(" ").str[-NEAREST - 1].fillna("")
 
 
 def nearest_name(hints: pd.Series) -> pd.Series:
     """The name of the category nearest to the query, of each hint; "" for ""."""
-    return hints.str.split(" ", n=NEAREST + 1).str[NEAREST + 1].fillna("")
+    return hints.str.replace(r"^(?:[a-z]+ )+\d ?", "", regex=True)
 
 
 class HintWriter:
     """Writes hints by one tree, the names of whose categories are embedded once.
 
     `tenths` are the similarities of query and nearest name that part train's queries into ten. With `ngrams` a query
-    is placed by its own letters too: its vector is the sum of both.
+    is placed by its own letters too: its vector is the sum of both. Without `listed`, as models of earlier releases
+    are, a hint does not say whether the query names the target.
     """
 
     def __init__(
@@ -55,9 +60,10 @@ class HintWriter:
         embedding_model: str = MINILM,
         tenths: Sequence[float] = (),
         ngrams: NgramVectors | None = None,
+        listed: ListedNames | None = None,
     ):
         self.tree, self.embedding_model, self.tenths = tree, embedding_model, np.asarray(tenths, dtype=np.float64)
-        self.ngrams = ngrams
+        self.ngrams, self.listed = ngrams, listed
         self._names = pd.Index(tree.names["name"].unique())
         self._index, self._in_titles = None, NamesInTitles(tree)
 
@@ -68,10 +74,11 @@ class HintWriter:
         rows: pd.DataFrame,
         embedding_model: str = MINILM,
         ngrams: NgramVectors | None = None,
+        listed: ListedNames | None = None,
     ) -> HintWriter:
         """A writer that knows from the queries of some rows which similarities are high."""
-        writer = cls(tree, embedding_model, ngrams=ngrams)
-        queries = _queries(rows).drop_duplicates().sort_values(["english", "original"])
+        writer = cls(tree, embedding_model, ngrams=ngrams, listed=listed)
+        queries = _queries(rows).drop_duplicates().sort_values(QUERY)
         if not len(tree) or queries.empty:
             return writer
         some = queries.iloc[np.linspace(0, len(queries) - 1, min(MOST_MEASURED, len(queries))).astype(np.int64)]
@@ -85,16 +92,19 @@ class HintWriter:
         write_json(Path(folder) / CATEGORIES, kept)
         if self.ngrams is not None:
             self.ngrams.save(Path(folder) / NGRAMS)
+        if self.listed is not None:
+            self.listed.save(Path(folder) / LISTED)
 
     @classmethod
     def of_model(cls, folder: Path) -> HintWriter | None:
         """The writer of the hints that a saved model was fitted with; None where there were none."""
-        path, ngrams = Path(folder) / CATEGORIES, Path(folder) / NGRAMS
+        path, ngrams, listed = (Path(folder) / name for name in (CATEGORIES, NGRAMS, LISTED))
         if not path.is_file():
             return None
         kept = read_json(path, need=["embedding_model", "tenths", "paths"])
         vectors = NgramVectors.load(ngrams) if ngrams.is_file() else None
-        return cls(CategoryTree(kept["paths"]), kept["embedding_model"], kept["tenths"], vectors)
+        names = ListedNames.load(listed) if listed.is_file() else None
+        return cls(CategoryTree(kept["paths"]), kept["embedding_model"], kept["tenths"], vectors, names)
 
     def hints(self, pairs: pd.DataFrame) -> pd.Series:
         """The column `category_hint` of pairs with `task, query, target` and what there is of their English; "" for a
@@ -111,13 +121,22 @@ class HintWriter:
         paths = pairs["target"].where(pairs["task"] == QC.name, "").fillna("")
         tree = self.tree.including(paths.unique())
         own = paths.map({path: tree.levels[node][-1] for path, node in tree.node_of.items()})
-        names, nearest, similarity = self._nearest(_queries(pairs), own.where(~own.isin(self._names)))
-        relations = self._relations(names, nearest, self._target_nodes(pairs, paths, tree), tree)
+        queries = _queries(pairs)
+        names, nearest, similarity = self._nearest(queries, own.where(~own.isin(self._names)))
+        targets = self._target_nodes(pairs, paths, tree)
+        relations = self._relations(names, nearest, targets, tree)
         related = pd.DataFrame(np.array([*RELATIONS, NONE], dtype=object)[relations])
         nearness = pd.Series(np.searchsorted(self.tenths, similarity)).astype("str")
         first = pd.Series(names.to_numpy(dtype=object)[nearest[:, 0]])
         text = related[0].str.cat([*(related[place] for place in range(1, NEAREST)), nearness, first], sep=" ")
+        if self.listed is not None:
+            text = pd.Series(self._states(queries, targets, tree)).str.cat(text, sep=" ")
         return text.astype("str").set_axis(pairs.index)
+
+    def _states(self, queries: pd.DataFrame, targets: pd.DataFrame, tree: CategoryTree) -> np.ndarray:
+        """Whether each query names a category of its target, a word of `named.STATES`, or NONE."""
+        names = targets["target"].map(tree.names.set_index("node")["name"])
+        return self.listed.states(queries, targets["row"].to_numpy(), names)
 
     def _vectors(self, queries: pd.DataFrame) -> np.ndarray:
         """[n, d] for `english, original`: of length 1, or the sum of two such."""
@@ -125,19 +144,26 @@ class HintWriter:
         return vectors if self.ngrams is None else vectors + self.ngrams.embed(queries["original"])
 
     def _search(self, queries: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Similarities [n, NEAREST] and the places of the names nearest to each query."""
+        """Similarities [n, NEAREST] and the places of the names nearest to each query; a name that the lexicon would
+        have read in it counts as less near, see `category_tree.named`."""
         import faiss
 
         if self._index is None:
             vectors = embed(self._names, self.embedding_model)
             self._index = faiss.IndexFlatIP(vectors.shape[1])
             self._index.add(vectors)
-        return self._index.search(self._vectors(queries), min(NEAREST, len(self._names)))
+        similarity, places = self._index.search(self._vectors(queries), min(SEARCHED, len(self._names)))
+        if self.listed is not None:
+            rows = np.repeat(np.arange(len(queries)), places.shape[1])
+            missed = self.listed.missed(queries, rows, pd.Series(self._names[places.ravel()]))
+            similarity = similarity - EXCLUSION * missed.reshape(places.shape)
+        best = np.argsort(-similarity, axis=1, kind="stable")[:, :NEAREST]
+        return np.take_along_axis(similarity, best, axis=1), np.take_along_axis(places, best, axis=1)
 
     def _nearest(self, queries: pd.DataFrame, new: pd.Series) -> tuple[pd.Index, np.ndarray, np.ndarray]:
         """Names, int64 [n, NEAREST] the places of those nearest to each query, and the similarity of the first. `new`
         is the name of the row's own target where the tree lacks it, else missing."""
-        place = queries.groupby(["english", "original"], sort=False).ngroup().to_numpy()
+        place = queries.groupby(QUERY, sort=False).ngroup().to_numpy()
         similarity, nearest = (found[place] for found in self._search(queries.drop_duplicates()))
         rows = np.flatnonzero(new.notna())
         if not len(rows):
@@ -146,6 +172,8 @@ class HintWriter:
         vectors = self._vectors(queries.iloc[rows])
         further = np.full((len(queries), 2), [-np.inf, 0])  # similarity and place of the own name
         further[rows, 0] = np.einsum("nd,nd->n", vectors, embed(added, self.embedding_model)[code])
+        if self.listed is not None:
+            further[rows, 0] -= EXCLUSION * self.listed.missed(queries, rows, new.iloc[rows])
         further[rows, 1] = len(self._names) + code
         similarity = np.column_stack([similarity, further[:, 0]])
         places = np.column_stack([nearest, further[:, 1].astype(np.int64)])
@@ -183,5 +211,6 @@ class HintWriter:
 
 
 def _queries(pairs: pd.DataFrame) -> pd.DataFrame:
-    """`english, original` of each pair's query, in lower case."""
-    return pd.DataFrame({"english": english_query(pairs).str.lower(), "original": pairs["query"].str.lower()})
+    """`QUERY` of each pair's query; the texts in lower case."""
+    texts = {"english": english_query(pairs).str.lower(), "original": pairs["query"].str.lower()}
+    return pd.DataFrame({**texts, "language": pairs["language"], "translated": pairs["query_en"].fillna("") != ""})

@@ -21,6 +21,11 @@ from competition_utils.translation.words import fold
 Translation = tuple[list[str], np.ndarray | None]
 
 
+def no_pairs() -> pd.DataFrame:
+    """What a translator that keeps no phrases knows: `source_lang, source_text, target_text`, without rows."""
+    return pd.DataFrame({"source_lang": [], "source_text": [], "target_text": []}, dtype="str")
+
+
 class Translator(ABC):
     """One way to translate; `engine` and `model` name it in caches and reports."""
 
@@ -48,8 +53,8 @@ class Translator(ABC):
         return None
 
     def known_pairs(self, target: str) -> pd.DataFrame:
-        """`source_text, target_text`: the phrases that this translator knows, of any language; none for most."""
-        return pd.DataFrame({"source_text": [], "target_text": []}, dtype="str")
+        """`source_lang, source_text, target_text`: the phrases that this translator knows; none for most."""
+        return no_pairs()
 
 
 def translate_table(

@@ -97,8 +97,9 @@ class LexiconTranslator(Translator):
         return self._in_order(pieces, source, target) if any(piece.meanings for piece in pieces) else None
 
     def known_pairs(self, target: str) -> pd.DataFrame:
-        pairs = [pair for (_, made), pairs in self._pairs.items() if made == target for pair in pairs]
-        return pd.DataFrame(pairs, columns=["source_text", "target_text"], dtype="str")
+        into = {source: pairs for (source, made), pairs in self._pairs.items() if made == target}
+        rows = [(source, *pair) for source, pairs in into.items() for pair in pairs]
+        return pd.DataFrame(rows, columns=["source_lang", "source_text", "target_text"], dtype="str")
 
     def guess_language(self, texts: Sequence[str], target: str) -> list[str]:
         """Per text the language most of its words are in; "" where the words of `target` explain it as

@@ -16,7 +16,7 @@ PATHS = ["home,kitchen,water bottles", "home,kitchen,flasks", "home,decor,vases"
 def pairs(*rows: tuple[str, str, str]) -> pd.DataFrame:
     """Pairs of (task, query, target), in English."""
     table = pd.DataFrame(rows, columns=["task", "query", "target"], dtype="str")
-    return table.assign(query_en="", target_en="")
+    return table.assign(language="en", query_en="", target_en="")
 
 
 @pytest.fixture(autouse=True)
