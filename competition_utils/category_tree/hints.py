@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.category_tree.named import NONE, ListedNames
+from competition_utils.category_tree.nearest import QUERY, NearestNames, queries_of
 from competition_utils.category_tree.ngrams import NgramVectors
 from competition_utils.category_tree.titles import NamesInTitles
 from competition_utils.category_tree.tree import RELATIONS, CategoryTree
-from competition_utils.data.columns import english_query, english_target, relations_of
-from competition_utils.models.embeddings import embed
+from competition_utils.data.columns import english_target, relations_of
 from competition_utils.models.pretrained import MINILM
 from competition_utils.storage import read_json, write_json
 from competition_utils.tasks import QC
@@ -29,9 +29,6 @@ HINTS = "hints"  # the folder that stage augmentation leaves
 # Its files, which a model keeps beside its own; the second is there where n-grams were fitted.
 CATEGORIES, NGRAMS, LISTED = "categories.json", "ngrams.safetensors", "listed.parquet"
 NEAREST = 3  # categories that a target is held against
-SEARCHED = 40  # names nearest by their vectors, of which those are left out that the lexicon would have read
-EXCLUSION = 0.15  # of the similarity, for a name that it would have read and did not; chosen on taxobench's dev
-QUERY = ["english", "original", "language", "translated"]  # what places a query
 ROWS_AT_ONCE = 50_000
 MOST_MEASURED = 3_000  # queries that say which similarity is high
 
@@ -49,9 +46,9 @@ def nearest_name(hints: pd.Series) -> pd.Series:
 class HintWriter:
     """Writes hints by one tree, the names of whose categories are embedded once.
 
-    `tenths` are the similarities of query and nearest name that part train's queries into ten. With `ngrams` a query
-    is placed by its own letters too: its vector is the sum of both. Without `listed`, as models of earlier releases
-    are, a hint does not say whether the query names the target.
+    `tenths` are the similarities of query and nearest name that part train's queries into ten; for `ngrams` see
+    `category_tree.nearest`. Without `listed`, as models of earlier releases are, a hint does not say whether the query
+    names the target.
     """
 
     def __init__(
@@ -64,8 +61,8 @@ class HintWriter:
     ):
         self.tree, self.embedding_model, self.tenths = tree, embedding_model, np.asarray(tenths, dtype=np.float64)
         self.ngrams, self.listed = ngrams, listed
-        self._names = pd.Index(tree.names["name"].unique())
-        self._index, self._in_titles = None, NamesInTitles(tree)
+        self._nearest = NearestNames(tree.names["name"].unique(), embedding_model, ngrams, listed)
+        self._in_titles = NamesInTitles(tree)
 
     @classmethod
     def measured(
@@ -78,11 +75,11 @@ class HintWriter:
     ) -> HintWriter:
         """A writer that knows from the queries of some rows which similarities are high."""
         writer = cls(tree, embedding_model, ngrams=ngrams, listed=listed)
-        queries = _queries(rows).drop_duplicates().sort_values(QUERY)
+        queries = queries_of(rows).drop_duplicates().sort_values(QUERY)
         if not len(tree) or queries.empty:
             return writer
         some = queries.iloc[np.linspace(0, len(queries) - 1, min(MOST_MEASURED, len(queries))).astype(np.int64)]
-        similarity, _ = writer._search(some)
+        similarity, _ = writer._nearest.search(some, NEAREST)
         writer.tenths = np.quantile(similarity[:, 0], np.arange(1, 10) / 10).round(6)
         return writer
 
@@ -121,8 +118,8 @@ class HintWriter:
         paths = pairs["target"].where(pairs["task"] == QC.name, "").fillna("")
         tree = self.tree.including(paths.unique())
         own = paths.map({path: tree.levels[node][-1] for path, node in tree.node_of.items()})
-        queries = _queries(pairs)
-        names, nearest, similarity = self._nearest(queries, own.where(~own.isin(self._names)))
+        queries = queries_of(pairs)
+        names, nearest, similarity = self._nearest.search_with_own(queries, own, NEAREST)
         targets = self._target_nodes(pairs, paths, tree)
         relations = self._relations(names, nearest, targets, tree)
         related = pd.DataFrame(np.array([*RELATIONS, NONE], dtype=object)[relations])
@@ -137,52 +134,6 @@ class HintWriter:
         """Whether each query names a category of its target, a word of `named.STATES`, or NONE."""
         names = targets["target"].map(tree.names.set_index("node")["name"])
         return self.listed.states(queries, targets["row"].to_numpy(), names)
-
-    def _vectors(self, queries: pd.DataFrame) -> np.ndarray:
-        """[n, d] for `english, original`: of length 1, or the sum of two such."""
-        vectors = embed(queries["english"], self.embedding_model)
-        return vectors if self.ngrams is None else vectors + self.ngrams.embed(queries["original"])
-
-    def _search(self, queries: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Similarities [n, NEAREST] and the places of the names nearest to each query; a name that the lexicon would
-        have read in it counts as less near, see `category_tree.named`."""
-        import faiss
-
-        if self._index is None:
-            vectors = embed(self._names, self.embedding_model)
-            self._index = faiss.IndexFlatIP(vectors.shape[1])
-            self._index.add(vectors)
-        similarity, places = self._index.search(self._vectors(queries), min(SEARCHED, len(self._names)))
-        if self.listed is not None:
-            rows = np.repeat(np.arange(len(queries)), places.shape[1])
-            missed = self.listed.missed(queries, rows, pd.Series(self._names[places.ravel()]))
-            similarity = similarity - EXCLUSION * missed.reshape(places.shape)
-        best = np.argsort(-similarity, axis=1, kind="stable")[:, :NEAREST]
-        return np.take_along_axis(similarity, best, axis=1), np.take_along_axis(places, best, axis=1)
-
-    def _nearest(self, queries: pd.DataFrame, new: pd.Series) -> tuple[pd.Index, np.ndarray, np.ndarray]:
-        """Names, int64 [n, NEAREST] the places of those nearest to each query, and the similarity of the first. `new`
-        is the name of the row's own target where the tree lacks it, else missing."""
-        place = queries.groupby(QUERY, sort=False).ngroup().to_numpy()
-        similarity, nearest = (found[place] for found in self._search(queries.drop_duplicates()))
-        rows = np.flatnonzero(new.notna())
-        if not len(rows):
-            return self._names, nearest, similarity[:, 0]
-        code, added = pd.factorize(new.iloc[rows])
-        vectors = self._vectors(queries.iloc[rows])
-        further = np.full((len(queries), 2), [-np.inf, 0])  # similarity and place of the own name
-        further[rows, 0] = np.einsum("nd,nd->n", vectors, embed(added, self.embedding_model)[code])
-        if self.listed is not None:
-            further[rows, 0] -= EXCLUSION * self.listed.missed(queries, rows, new.iloc[rows])
-        further[rows, 1] = len(self._names) + code
-        similarity = np.column_stack([similarity, further[:, 0]])
-        places = np.column_stack([nearest, further[:, 1].astype(np.int64)])
-        best = np.argsort(-similarity, axis=1, kind="stable")[:, : nearest.shape[1]]
-        return (
-            self._names.append(pd.Index(added)),
-            np.take_along_axis(places, best, axis=1),
-            similarity.max(axis=1),
-        )
 
     def _target_nodes(self, pairs: pd.DataFrame, paths: pd.Series, tree: CategoryTree) -> pd.DataFrame:
         """`row` (by position), `target` (node of `tree`): a path's category, and the categories that a title names."""
@@ -208,9 +159,3 @@ class HintWriter:
         np.minimum.at(closest, both["place"].to_numpy(), related)
         missing = NEAREST - nearest.shape[1]  # of a tree with fewer names
         return np.pad(closest.reshape(nearest.shape), ((0, 0), (0, missing)), constant_values=len(RELATIONS))
-
-
-def _queries(pairs: pd.DataFrame) -> pd.DataFrame:
-    """`QUERY` of each pair's query; the texts in lower case."""
-    texts = {"english": english_query(pairs).str.lower(), "original": pairs["query"].str.lower()}
-    return pd.DataFrame({**texts, "language": pairs["language"], "translated": pairs["query_en"].fillna("") != ""})

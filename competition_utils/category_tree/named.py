@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
+from competition_utils.category_tree.titles import singular
 from competition_utils.storage import read_parquet, write_parquet
-from competition_utils.translation.words import fold, stem, words
+from competition_utils.translation.words import fold, function_words, words
 
 ENGLISH = "en"
 # All words of the name stand in the query's English; some do, and the lexicon lacks the name (`possible`) or has it
@@ -76,7 +77,7 @@ class ListedNames:
         each name's words that stands in the query's English, and whether the name is listed for its language."""
         query, texts = pd.factorize(queries["english"])
         name, different = pd.factorize(names)
-        vocabulary = pd.Index(sorted({word for text in different for word in _stems(text)}))
+        vocabulary = pd.Index(sorted({word for text in different for word in _words(text)}))
         said, asked = _count(texts, vocabulary), _count(different, vocabulary)
         common = np.asarray(said[query[rows]].multiply(asked[name]).sum(axis=1)).ravel()
         length = np.maximum(np.asarray(asked.sum(axis=1)).ravel(), 1)[name]
@@ -91,25 +92,26 @@ class ListedNames:
         known = [pd.MultiIndex.from_product([[language], keys]).isin(self._keys) for language in languages]
         anywhere = keys.isin(self._keys.get_level_values(1)).to_numpy()
         every = {ENGLISH: np.ones(len(keys), dtype=bool), ANY: anywhere}
-        return np.array([every.get(language, row) for language, row in zip(languages, known, strict=True)])
+        rows = [every.get(language, row) for language, row in zip(languages, known, strict=True)]
+        return np.array(rows, dtype=bool).reshape(len(rows), len(keys))
 
 
 @lru_cache(2**16)
-def _stems(text: str) -> tuple[str, ...]:
-    """The different stems of an English text, sorted."""
-    return tuple(sorted({stem(word, ENGLISH) for word in words(fold(text))}))
+def _words(text: str) -> tuple[str, ...]:
+    """The different words of an English text in the singular, sorted; without function words."""
+    return tuple(sorted({singular(word) for word in words(fold(text)) if word not in function_words(ENGLISH)}))
 
 
 def _keys(names: pd.Series) -> pd.Series:
     """Names as the same text in singular and plural, and in any order of their words."""
     codes, different = pd.factorize(names)
-    return pd.Series(np.array([" ".join(_stems(name)) for name in different], dtype=object)[codes], dtype="str")
+    return pd.Series(np.array([" ".join(_words(name)) for name in different], dtype=object)[codes], dtype="str")
 
 
 def _count(texts: Iterable[str], vocabulary: pd.Index) -> csr_matrix:
-    """float32 [texts, vocabulary]: 1 for each stem that a text holds."""
-    stems = [_stems(text) for text in texts]
-    row = np.repeat(np.arange(len(stems)), [len(held) for held in stems])
-    column = vocabulary.get_indexer(list(chain.from_iterable(stems)))
+    """float32 [texts, vocabulary]: 1 for each word that a text holds."""
+    held = [_words(text) for text in texts]
+    row = np.repeat(np.arange(len(held)), [len(of_text) for of_text in held])
+    column = vocabulary.get_indexer(list(chain.from_iterable(held)))
     row, column = row[column >= 0], column[column >= 0]
-    return csr_matrix((np.ones(len(row), dtype=np.float32), (row, column)), shape=(len(stems), len(vocabulary)))
+    return csr_matrix((np.ones(len(row), dtype=np.float32), (row, column)), shape=(len(held), len(vocabulary)))

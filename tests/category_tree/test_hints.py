@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from competition_utils.category_tree import hints as module
-from competition_utils.category_tree.hints import HintWriter, first_relation
+from competition_utils.category_tree import nearest as module
+from competition_utils.category_tree.hints import HintWriter, first_relation, nearest_name
+from competition_utils.category_tree.named import ListedNames
 from competition_utils.category_tree.tree import CategoryTree
 
 PATHS = ["home,kitchen,water bottles", "home,kitchen,flasks", "home,decor,vases", "toys,water guns"]
@@ -117,6 +118,19 @@ def test_a_model_s_folder_gives_back_the_writer(writer, tmp_path):
     writer.save(tmp_path)
     table = pairs(("QC", "water bottles", "home,kitchen"), ("QI", "vases", "vase"))
     assert HintWriter.of_model(tmp_path).hints(table).tolist() == writer.hints(table).tolist()
+
+
+def test_a_lexicon_puts_in_front_whether_the_query_names_the_target(writer, tmp_path):
+    listed = ListedNames(pd.DataFrame({"language": ["de"], "name": ["flasks"]}, dtype="str"))
+    listing = HintWriter(writer.tree, tenths=writer.tenths, listed=listed)
+    table = pairs(("QC", "tall vases", "home,decor,vases"), ("QI", "tall vases", "flask"), ("QI", "vases", "x"))
+    table = table.assign(language="de")
+    made = listing.hints(table)
+    assert made.str.split(" ").str[0].tolist() == ["named", "unnamed", "none"]
+    assert first_relation(made).tolist() == first_relation(writer.hints(table)).tolist()
+    assert nearest_name(made).tolist() == ["vases"] * 3
+    listing.save(tmp_path)
+    assert HintWriter.of_model(tmp_path).hints(table).tolist() == made.tolist()
 
 
 def test_a_model_without_hints_has_no_writer(tmp_path):
