@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,8 @@ from pandas.io.formats.style import Styler
 
 from competition_utils.augment.build import Augmented, Results
 from competition_utils.augment.rows import ORIGINAL
-from competition_utils.category_tree.hints import HintWriter, first_relation, nearest_name
-from competition_utils.category_tree.named import NONE
+from competition_utils.category_tree.hints import HintWriter, first_relation, nearest_name, target_state
+from competition_utils.category_tree.named import NONE, STATES
 from competition_utils.category_tree.tree import RELATIONS, CategoryTree
 from competition_utils.settings.strategy import Step
 from competition_utils.translation.gates import Gate
@@ -176,10 +176,21 @@ def paths_that_lost_levels(tree: CategoryTree, rows: int = 5) -> pd.DataFrame | 
 def hint_relations(results: Results) -> pd.DataFrame:
     """Original rows of train by how their target lies to the category nearest to the query: `task, relation, rows,
     relevant` (share), the closest relation first; rows without a hint are left out."""
+    return _relevant_by(results, "relation", first_relation, RELATIONS)
+
+
+def hint_states(results: Results) -> pd.DataFrame:
+    """The same by whether the query names the target: `task, state, rows, relevant`."""
+    return _relevant_by(results, "state", target_state, STATES)
+
+
+def _relevant_by(
+    results: Results, name: str, of_hints: Callable[[pd.Series], pd.Series], order: Sequence[str]
+) -> pd.DataFrame:
     rows = pd.concat([made.tables["train"].assign(task=task) for task, made in results.items()])
     rows = rows[(rows["source"] == ORIGINAL) & (rows["category_hint"] != "")]
-    relation = pd.Categorical(first_relation(rows["category_hint"]), [*RELATIONS, NONE], ordered=True)
-    counted = rows.assign(relation=relation).groupby(["task", "relation"], observed=True)["label"]
+    value = pd.Categorical(of_hints(rows["category_hint"]), [*order, NONE], ordered=True)
+    counted = rows.assign(**{name: value}).groupby(["task", name], observed=True)["label"]
     return counted.agg(rows="size", relevant="mean").reset_index()
 
 
@@ -194,17 +205,16 @@ def hint_examples(results: Results, rows: int = 2, seed: int = 0) -> pd.DataFram
     return shown.groupby(["task", "label"]).head(rows)[columns].sort_values(["task", "label"], ignore_index=True)
 
 
-def placed_by_letters(results: Results, writer: HintWriter, rows: int = 8, seed: int = 0) -> pd.DataFrame:
-    """Queries of train that their letters place elsewhere than their English alone: `language, query, query_en, nearest
-    by English, nearest with letters`; none for a writer without n-grams."""
+def placed_otherwise(results: Results, writer: HintWriter, without: str, rows: int = 8, seed: int = 0) -> pd.DataFrame:
+    """Queries of train that have another place without a part of the writer, `ngrams` or `listed`: `language, query,
+    query_en`, the nearest category without and with it; none for a writer that lacks it."""
     shown = ["language", "query", "query_en"]
     table = pd.concat([made.tables["train"] for made in results.values()], ignore_index=True)
     table = table[table["source"] == ORIGINAL].drop_duplicates("query")
     table = table.sample(min(SEARCHED, len(table)), random_state=seed)
-    by_english = HintWriter(writer.tree, writer.embedding_model, writer.tenths).hints(table)
-    placed = table[shown].assign(**{"nearest by English": nearest_name(by_english)})
-    placed["nearest with letters"] = nearest_name(writer.hints(table))
-    return placed[placed["nearest by English"] != placed["nearest with letters"]].head(rows).reset_index(drop=True)
+    placed = table[shown].assign(**{"nearest without": nearest_name(writer.without(without).hints(table))})
+    placed["nearest with"] = nearest_name(writer.hints(table))
+    return placed[placed["nearest without"] != placed["nearest with"]].head(rows).reset_index(drop=True)
 
 
 def created_examples(results: Results, rows: int = 3, seed: int = 0, source: str | None = None) -> pd.DataFrame:

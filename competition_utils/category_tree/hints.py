@@ -38,6 +38,11 @@ def first_relation(hints: pd.Series) -> pd.Series:
     return relations_of(hints).str.split(" ").str[-NEAREST - 1].fillna("")
 
 
+def target_state(hints: pd.Series) -> pd.Series:
+    """Whether the query names the target, a word of `named.STATES` or NONE; "" where a hint does not say it."""
+    return relations_of(hints).str.split(" ").str[-NEAREST - 2].fillna("")
+
+
 def nearest_name(hints: pd.Series) -> pd.Series:
     """The name of the category nearest to the query, of each hint; "" for ""."""
     return hints.str.replace(r"^(?:[a-z]+ )+\d ?", "", regex=True)
@@ -82,6 +87,11 @@ class HintWriter:
         similarity, _ = writer._nearest.search(some, NEAREST)
         writer.tenths = np.quantile(similarity[:, 0], np.arange(1, 10) / 10).round(6)
         return writer
+
+    def without(self, part: str) -> HintWriter:
+        """This writer without `ngrams` or `listed`, to see what they change."""
+        parts = {"ngrams": self.ngrams, "listed": self.listed, part: None}
+        return HintWriter(self.tree, self.embedding_model, self.tenths, **parts)
 
     def save(self, folder: Path) -> None:
         """Write the files that `of_model` reads."""

@@ -52,18 +52,30 @@ def hint_relations(relations: pd.DataFrame) -> Figure:
 
     `relations`: `task, relation, rows, relevant` (`summary.hint_relations`).
     """
-    if relations.empty:
+    return _relevant_by(relations, "relation", "relevant by the target's relation")
+
+
+def hint_states(states: pd.DataFrame) -> Figure:
+    """Share of relevant rows by whether the query names the target, a panel a task.
+
+    `states`: `task, state, rows, relevant` (`summary.hint_states`).
+    """
+    return _relevant_by(states, "state", "relevant by what the query names")
+
+
+def _relevant_by(table: pd.DataFrame, by: str, title: str) -> Figure:
+    if table.empty:
         return _nothing("no hints: they need rows of QC, and category_hints: true")
-    tasks = relations["task"].unique()
+    tasks = table["task"].unique()
     figure, axes = style.new_figure(width=4.8 * len(tasks) + 1, height=3.8, cols=len(tasks))
     for task, ax in zip(tasks, np.atleast_1d(axes), strict=True):
-        part = relations[relations["task"] == task]
-        names = part["relation"].astype("str") + part["rows"].map("  ({:,})".format)
+        part = table[table["task"] == task]
+        names = part[by].astype("str") + part["rows"].map("  ({:,})".format)
         ax.barh(names, part["relevant"], color=style.COLOURS["accent"])
         every = np.average(part["relevant"], weights=part["rows"])
         ax.axvline(every, color=style.COLOURS["neutral"], linestyle="--", label="all rows")
         ax.invert_yaxis()
-        ax.set(title=f"{task}: relevant by the target's relation", xlabel="share of relevant rows", xlim=(0, 1))
+        ax.set(title=f"{task}: {title}", xlabel="share of relevant rows", xlim=(0, 1))
     _legend(figure, axes)
     return figure
 

@@ -14,7 +14,7 @@ from competition_utils.augment import summary
 from competition_utils.augment.build import augment_tasks, run_steps, use_gates
 from competition_utils.augment.rows import add_rows
 from competition_utils.augment.strategies import load_strategy
-from competition_utils.category_tree import hints
+from competition_utils.category_tree import nearest
 from competition_utils.category_tree.hints import HintWriter
 from competition_utils.category_tree.tree import CategoryTree
 from competition_utils.plots import augmentation as plots
@@ -164,18 +164,24 @@ def test_hints_are_counted_by_the_target_s_relation_on_original_rows_of_train(re
     assert plots.hint_relations(table).axes[0].patches[0].get_width() == 1.0
 
 
+def test_hints_are_counted_by_whether_the_query_names_the_target(results):
+    train = results["QC"].tables["train"].assign(source="original", label=1)
+    train = train.assign(category_hint=["named same child none 9 dresses"] + ["same none none 0 x"] * (len(train) - 1))
+    table = summary.hint_states({"QC": replace(results["QC"], tables={"train": train})})
+    assert table[["task", "state", "rows", "relevant"]].values.tolist() == [["QC", "named", 1, 1.0]]
+    assert plots.hint_states(table).axes[0].patches[0].get_width() == 1.0
+
+
 def test_queries_that_letters_place_elsewhere_are_shown_with_both_places(results, monkeypatch):
     axes = {"vases": [1.0, 0.0], "jugs": [0.0, 1.0]}
-    monkeypatch.setattr(hints, "embed", lambda texts, _: np.float32([axes.get(text, [1.0, 0.0]) for text in texts]))
+    monkeypatch.setattr(nearest, "embed", lambda texts, _: np.float32([axes.get(text, [1.0, 0.0]) for text in texts]))
     letters = SimpleNamespace(embed=lambda texts: np.float32([[0.0, 2.0 * ("z" in text)] for text in texts]))
     writer = HintWriter(CategoryTree(["vases", "jugs"]), ngrams=letters)
     train = results["QC"].tables["train"].head(2).assign(query=["krug", "dzban"], source="original")
     made = {"QC": replace(results["QC"], tables={"train": train})}
-    shown = summary.placed_by_letters(made, writer)
-    assert shown[["query", "nearest by English", "nearest with letters"]].values.tolist() == [
-        ["dzban", "vases", "jugs"]
-    ]
-    assert summary.placed_by_letters(made, HintWriter(writer.tree)).empty
+    shown = summary.placed_otherwise(made, writer, without="ngrams")
+    assert shown[["query", "nearest without", "nearest with"]].values.tolist() == [["dzban", "vases", "jugs"]]
+    assert summary.placed_otherwise(made, writer, without="listed").empty
 
 
 def test_a_figure_without_hints_says_why(results):
