@@ -1,10 +1,11 @@
 """A hint for each pair: the category nearest to its query, and how its target lies to that one and the next two.
 
-"red hydration bottle" with the target "home & garden,kitchen,drinkware" gets "unnamed parent sibling cousin 8 water
-bottles": the query does not name drinkware (`category_tree.named`); the nearest category is water bottles; drinkware is
-its parent, a sibling of the second nearest and a cousin of the third; 8 says how near the first is, 9 the nearest tenth
-of train's queries, 0 the farthest. A model that reads it need not know the tree; which relation means relevant, and how
-far to trust it, it learns from the labels.
+"red hydration bottle" with the target "home & garden,kitchen,drinkware" gets "80 unnamed parent sibling cousin 8 water
+bottles": with at least 80% it asks for drinkware, its parent or a child of it, by how near all names are; it does not
+name drinkware (`category_tree.named`); the nearest category is water bottles; drinkware is its parent, a sibling of the
+second nearest and a cousin of the third; 8 says how near the first is, 9 the nearest tenth of train's queries, 0 the
+farthest. A model that reads it need not know the tree; which relation means relevant, and how far to trust it, it
+learns from the labels.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ import numpy as np
 import pandas as pd
 
 from competition_utils.category_tree.named import NONE, ListedNames
-from competition_utils.category_tree.nearest import QUERY, NearestNames, queries_of
+from competition_utils.category_tree.nearest import QUERY, SEARCHED, NearestNames, queries_of
 from competition_utils.category_tree.ngrams import NgramVectors
 from competition_utils.category_tree.titles import NamesInTitles
-from competition_utils.category_tree.tree import RELATIONS, CategoryTree
+from competition_utils.category_tree.tree import CHILD, PARENT, RELATIONS, SAME, CategoryTree
 from competition_utils.data.columns import english_target, relations_of
 from competition_utils.models.pretrained import MINILM
 from competition_utils.storage import read_json, write_json
@@ -28,7 +29,11 @@ from competition_utils.tasks import QC
 HINTS = "hints"  # the folder that stage augmentation leaves
 # Its files, which a model keeps beside its own; the second is there where n-grams were fitted.
 CATEGORIES, NGRAMS, LISTED = "categories.json", "ngrams.safetensors", "listed.parquet"
-NEAREST = 3  # categories that a target is held against
+NEAREST = 3  # categories that a hint names the relation to
+TEMPERATURE = 0.1  # of the similarities, for the probability of each name; chosen on taxobench's dev
+CLOSE = (SAME, CHILD, PARENT)  # of these a target's probability is the sum
+SHARES = np.array([0, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99])  # a hint says which of them it reaches
+ROWS_RELATED_AT_ONCE = 5_000
 ROWS_AT_ONCE = 50_000
 MOST_MEASURED = 3_000  # queries that say which similarity is high
 
@@ -45,7 +50,7 @@ def target_state(hints: pd.Series) -> pd.Series:
 
 def nearest_name(hints: pd.Series) -> pd.Series:
     """The name of the category nearest to the query, of each hint; "" for ""."""
-    return hints.str.replace(r"^(?:[a-z]+ )+\d ?", "", regex=True)
+    return hints.str.replace(r"^(?:\d\d )?(?:[a-z]+ )+\d ?", "", regex=True)
 
 
 class HintWriter:
@@ -129,15 +134,16 @@ class HintWriter:
         tree = self.tree.including(paths.unique())
         own = paths.map({path: tree.levels[node][-1] for path, node in tree.node_of.items()})
         queries = queries_of(pairs)
-        names, nearest, similarity = self._nearest.search_with_own(queries, own, NEAREST)
+        names, nearest, similarity = self._nearest.search_with_own(queries, own, SEARCHED)
         targets = self._target_nodes(pairs, paths, tree)
         relations = self._relations(names, nearest, targets, tree)
-        related = pd.DataFrame(np.array([*RELATIONS, NONE], dtype=object)[relations])
-        nearness = pd.Series(np.searchsorted(self.tenths, similarity)).astype("str")
+        related = pd.DataFrame(np.array([*RELATIONS, NONE], dtype=object)[_padded(relations[:, :NEAREST])])
+        nearness = pd.Series(np.searchsorted(self.tenths, similarity[:, 0])).astype("str")
         first = pd.Series(names.to_numpy(dtype=object)[nearest[:, 0]])
         text = related[0].str.cat([*(related[place] for place in range(1, NEAREST)), nearness, first], sep=" ")
         if self.listed is not None:
-            text = pd.Series(self._states(queries, targets, tree)).str.cat(text, sep=" ")
+            states = pd.Series(self._states(queries, targets, tree))
+            text = _probability(similarity, relations).str.cat([states, text], sep=" ")
         return text.astype("str").set_axis(pairs.index)
 
     def _states(self, queries: pd.DataFrame, targets: pd.DataFrame, tree: CategoryTree) -> np.ndarray:
@@ -156,16 +162,32 @@ class HintWriter:
         return pd.DataFrame({name: np.concatenate(values).astype(np.int64) for name, values in parts.items()})
 
     def _relations(self, names: pd.Index, nearest: np.ndarray, targets: pd.DataFrame, tree: CategoryTree) -> np.ndarray:
-        """int64 [n, NEAREST]: the closest relation of a row's targets to the categories of each name, a place in
-        `RELATIONS`, or one behind them where the row has no target in the tree."""
+        """int64 [n, m]: the closest relation of a row's targets to the categories of each of the m names nearest to its
+        query, a place in `RELATIONS`, or one behind them where the row has no target in the tree."""
         nodes = tree.names.assign(name=names.get_indexer(tree.names["name"]))
         nodes["known"] = np.array([path in self.tree.node_of for path in tree.paths], dtype=bool)
-        asked = pd.DataFrame({"place": np.arange(nearest.size), "name": nearest.ravel()})
-        asked["row"] = asked["place"] // nearest.shape[1]
-        both = asked.merge(targets, on="row").merge(nodes, on="name")
-        both = both[both["known"] | (both["node"] == both["target"])]  # what other rows add is not this row's
-        closest = np.full(nearest.size, len(RELATIONS))
-        related = tree.relation(both["node"].to_numpy(), both["target"].to_numpy())
-        np.minimum.at(closest, both["place"].to_numpy(), related)
-        missing = NEAREST - nearest.shape[1]  # of a tree with fewer names
-        return np.pad(closest.reshape(nearest.shape), ((0, 0), (0, missing)), constant_values=len(RELATIONS))
+        closest = np.full(nearest.shape, len(RELATIONS))
+        for start in range(0, len(nearest), ROWS_RELATED_AT_ONCE):
+            some = nearest[start : start + ROWS_RELATED_AT_ONCE]
+            rows = np.repeat(np.arange(start, start + len(some)), some.shape[1])
+            asked = pd.DataFrame({"place": np.arange(some.size), "row": rows, "name": some.ravel()})
+            both = asked.merge(targets, on="row").merge(nodes, on="name")
+            both = both[both["known"] | (both["node"] == both["target"])]  # what other rows add is not this row's
+            related = tree.relation(both["node"].to_numpy(), both["target"].to_numpy())
+            np.minimum.at(closest[start : start + len(some)].reshape(-1), both["place"].to_numpy(), related)
+        return closest
+
+
+def _padded(relations: np.ndarray) -> np.ndarray:
+    """[n, NEAREST], where a tree has fewer names too."""
+    missing = NEAREST - relations.shape[1]
+    return np.pad(relations, ((0, 0), (0, missing)), constant_values=len(RELATIONS))
+
+
+def _probability(similarity: np.ndarray, relations: np.ndarray) -> pd.Series:
+    """How probably each query asks for its target or what is next to it, of `SHARES` the highest that it reaches, in
+    per cent and two digits: the softmax over the names nearest to it, summed where they lie close to the target."""
+    weights = np.exp((similarity - similarity[:, :1]) / TEMPERATURE)
+    share = (weights * np.isin(relations, CLOSE)).sum(axis=1) / weights.sum(axis=1)
+    labels = np.array([f"{100 * least:02.0f}" for least in SHARES], dtype=object)
+    return pd.Series(labels[np.searchsorted(SHARES, share, side="right") - 1])

@@ -14,7 +14,7 @@ from competition_utils.models.embeddings import embed
 from competition_utils.models.pretrained import MINILM
 
 QUERY = ["english", "original", "language", "translated"]  # what places a query
-SEARCHED = 40  # names nearest by their vectors, whose order the lexicon changes
+SEARCHED = 100  # names nearest by their vectors, whose order the lexicon changes
 EXCLUSION = (
     0.15  # of the similarity, for a name that the lexicon would have read and did not; chosen on taxobench's dev
 )
@@ -60,13 +60,13 @@ class NearestNames:
     def search_with_own(
         self, queries: pd.DataFrame, own: pd.Series, most: int
     ) -> tuple[pd.Index, np.ndarray, np.ndarray]:
-        """Names, int64 [n, most] the places of those nearest to each query, and the similarity of the first; among them
-        `own`, the name of the row's own target, where it is not missing and none of the names."""
+        """Names, int64 [n, most] the places of those nearest to each query, and their similarities; among them `own`,
+        the name of the row's own target, where it is not missing and none of the names."""
         place = queries.groupby(QUERY, sort=False).ngroup().to_numpy()
         similarity, places = (found[place] for found in self.search(queries.drop_duplicates(), most))
         rows = np.flatnonzero(own.notna() & ~own.isin(self.names))
         if not len(rows):
-            return self.names, places, similarity[:, 0]
+            return self.names, places, similarity
         code, added = pd.factorize(own.iloc[rows])
         vectors = embed(added, self.embedding_model)[code]
         further, where = np.full(len(queries), -np.inf), np.zeros(len(queries), dtype=np.int64)
@@ -75,7 +75,7 @@ class NearestNames:
         where[rows] = len(self.names) + code
         both = np.column_stack([similarity, further]), np.column_stack([places, where])
         similarity, places = _best(*both, places.shape[1])
-        return self.names.append(pd.Index(added)), places, similarity[:, 0]
+        return self.names.append(pd.Index(added)), places, similarity
 
     def _vectors(self, queries: pd.DataFrame) -> np.ndarray:
         """[n, d]: of length 1, or the sum of two such."""

@@ -62,8 +62,8 @@ def hint(rows: pd.DataFrame) -> pd.Series:
 
 
 def relations_of(hints: pd.Series) -> pd.Series:
-    """The relations and the nearness of each hint, without the category's name; "" for ""."""
-    return hints.str.extract(r"^((?:[a-z]+ )+\d)(?: |$)")[0].fillna("")
+    """All of each hint but the category's name; "" for ""."""
+    return hints.str.extract(r"^((?:\d\d )?(?:[a-z]+ )+\d)(?: |$)")[0].fillna("")
 
 
 def group_codes(*keys: pd.Series) -> tuple[np.ndarray, int]:

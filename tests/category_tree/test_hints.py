@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from competition_utils.category_tree import nearest as module
-from competition_utils.category_tree.hints import HintWriter, first_relation, nearest_name
+from competition_utils.category_tree.hints import HintWriter, first_relation, nearest_name, target_state
 from competition_utils.category_tree.named import ListedNames
 from competition_utils.category_tree.tree import CategoryTree
 
@@ -126,11 +126,30 @@ def test_a_lexicon_puts_in_front_whether_the_query_names_the_target(writer, tmp_
     table = pairs(("QC", "tall vases", "home,decor,vases"), ("QI", "tall vases", "flask"), ("QI", "vases", "x"))
     table = table.assign(language="de")
     made = listing.hints(table)
-    assert made.str.split(" ").str[0].tolist() == ["named", "unnamed", "none"]
+    assert target_state(made).tolist() == ["named", "unnamed", "none"]
     assert first_relation(made).tolist() == first_relation(writer.hints(table)).tolist()
     assert nearest_name(made).tolist() == ["vases"] * 3
     listing.save(tmp_path)
     assert HintWriter.of_model(tmp_path).hints(table).tolist() == made.tolist()
+
+
+@pytest.mark.parametrize(
+    ("query", "target", "expected"),
+    [
+        # cosines 1 and 0 by a temperature of .1: 1 / (1 + 2 / e¹⁰), the other two names are as far
+        ("vases", "home,decor,vases", "99"),
+        ("vases", "home,decor", "99"),
+        ("vases", "toys", "00"),
+        # √½ with water bottles and with water guns: half and half
+        ("water", "toys,water guns", "40"),
+        ("water", "toys", "40"),
+    ],
+)
+def test_in_front_stands_how_probably_the_query_asks_for_the_target_its_parent_or_a_child(query, target, expected):
+    tree = CategoryTree(["home,decor,vases", "home,kitchen,water bottles", "toys,water guns"])
+    nothing = ListedNames(pd.DataFrame({"language": [], "name": []}, dtype="str"))
+    made = HintWriter(tree, tenths=[0.5], listed=nothing).hints(pairs(("QC", query, target))).item()
+    assert made.split(" ")[0] == expected
 
 
 def test_a_model_without_hints_has_no_writer(tmp_path):

@@ -49,7 +49,9 @@ def test_a_name_that_the_query_holds_keeps_its_place():
 def test_the_target_s_own_name_is_excluded_like_the_others():
     finder = NearestNames(NAMES[:1], listed=listed("vases"))
     names, places, similarity = finder.search_with_own(queries("krug", "krug"), pd.Series(["vases", "jugs"]), 1)
-    assert names[places.ravel()].tolist() == ["jugs", "jugs"] and similarity.tolist() == pytest.approx([0.5, 0.5])
+    assert names[places.ravel()].tolist() == ["jugs", "jugs"] and similarity.ravel().tolist() == pytest.approx(
+        [0.5, 0.5]
+    )
     names, places, _ = finder.search_with_own(queries("krug"), pd.Series(["mugs"]), 1)
     assert names[places.ravel()].tolist() == ["jugs"]
 
