@@ -31,7 +31,7 @@ COLUMNS = {
     "fold": "number of the row's fold; rows of one query share it; −1 in dev and test",
     "query_en": "the query in English; empty where there is none or it would repeat the query",
     "target_en": "the title in English where it is in another language; else empty",
-    "category_hint": "whether the query names the target, and how it lies to the categories nearest to the query",
+    "category_hint": "how probably the query asks for the target, whether it names it, how it lies to near categories",
     "source": "original, or what made the row",
     "origin_id": "id of the row that it was made from; its own for originals",
     "step": "the augmentation step that made it",
