@@ -15,6 +15,7 @@ from competition_utils.models.pretrained import MINILM
 
 QUERY = ["english", "original", "language", "translated"]  # what places a query
 SEARCHED = 100  # names nearest by their vectors, whose order the lexicon changes
+QUERIES_AT_ONCE = 5_000
 EXCLUSION = (
     0.15  # of the similarity, for a name that the lexicon would have read and did not; chosen on taxobench's dev
 )
@@ -52,10 +53,14 @@ class NearestNames:
             vectors = embed(self.names, self.embedding_model)
             self._index = faiss.IndexFlatIP(vectors.shape[1])
             self._index.add(vectors)
-        similarity, places = self._index.search(self._vectors(queries), min(SEARCHED, len(self.names)))
-        rows = np.repeat(np.arange(len(queries)), places.shape[1])
-        similarity = similarity - self._excluded(queries, rows, self.names[places.ravel()]).reshape(places.shape)
-        return _best(similarity, places, most)
+        vectors, found = self._vectors(queries), []
+        for start in range(0, max(len(queries), 1), QUERIES_AT_ONCE):
+            some = slice(start, start + QUERIES_AT_ONCE)
+            similarity, places = self._index.search(vectors[some], min(SEARCHED, len(self.names)))
+            rows = np.repeat(np.arange(len(places)), places.shape[1])
+            excluded = self._excluded(queries.iloc[some], rows, self.names[places.ravel()])
+            found.append(_best(similarity - excluded.reshape(places.shape), places, most))
+        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
     def search_with_own(
         self, queries: pd.DataFrame, own: pd.Series, most: int
