@@ -16,9 +16,7 @@ from competition_utils.models.pretrained import MINILM
 QUERY = ["english", "original", "language", "translated"]  # what places a query
 SEARCHED = 100  # names nearest by their vectors, whose order the lexicon changes
 QUERIES_AT_ONCE = 5_000
-EXCLUSION = (
-    0.15  # of the similarity, for a name that the lexicon would have read and did not; chosen on taxobench's dev
-)
+EXCLUSION = 0.15  # what a name loses that the lexicon would have read and did not; chosen on taxobench's dev
 
 
 def queries_of(pairs: pd.DataFrame) -> pd.DataFrame:
