@@ -1,4 +1,4 @@
-"""A hint for each pair: the category nearest to its query, and how its target lies to that one and the next two.
+"""A hint for each pair: where its query lies among all categories, and how its target lies to that place.
 
 "red hydration bottle" with the target "home & garden,kitchen,drinkware" gets "80 unnamed parent sibling cousin 8 water
 bottles": with at least 80% it asks for drinkware, its parent or a child of it, by how near all names are; it does not
@@ -27,7 +27,8 @@ from competition_utils.storage import read_json, write_json
 from competition_utils.tasks import QC
 
 HINTS = "hints"  # the folder that stage augmentation leaves
-# Its files, which a model keeps beside its own; the second is there where n-grams were fitted.
+# Its files, which a model keeps beside its own; the second is there where n-grams were fitted, the third is missing
+# beside models of earlier releases.
 CATEGORIES, NGRAMS, LISTED = "categories.json", "ngrams.safetensors", "listed.parquet"
 NEAREST = 3  # categories that a hint names the relation to
 TEMPERATURE = 0.1  # of the similarities, for the probability of each name; chosen on taxobench's dev
