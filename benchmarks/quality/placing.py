@@ -4,8 +4,8 @@
     python -m benchmarks.quality.placing taxobench --data-dir DIR
 
 For taxobench (DIR is its folder), whose meta files say which category each query of QC's dev asks for. Hints
-(`category_tree/hints.py`) are written by the names nearest to a query; labels serve nothing here, neither in a fit nor
-in a choice. Candidates are the names of all categories in the run's tree. Intervals: 95%, bootstrap over the queries.
+(`category_tree/hints.py`) are written by the names nearest to a query; labels serve no fit here; how much a
+name loses that the lexicon would have read (`EXCLUSION`) was chosen on these queries. Candidates are the names of all categories in the run's tree. Intervals: 95%, bootstrap over the queries.
 """
 
 from __future__ import annotations
@@ -62,15 +62,12 @@ def nearest_phrases(queries: pd.Series, pairs: pd.DataFrame) -> list[str]:
 
 def excluded(queries: pd.DataFrame, names: pd.Index, listed: ListedNames) -> np.ndarray:
     """What each name loses of its similarity to each query, float32 [queries, names]."""
-    asked = queries_of(queries)
-    lost = np.zeros((len(queries), len(names)), dtype=np.float32)
-    for start in range(0, len(queries), QUERIES_AT_ONCE):
+    asked, parts = queries_of(queries), []
+    for start in range(0, len(asked), QUERIES_AT_ONCE):
         some = asked.iloc[start : start + QUERIES_AT_ONCE]
-        rows = np.repeat(np.arange(len(some)), len(names))
-        lost[start : start + len(some)] = listed.missed(
-            some, rows, names[np.tile(np.arange(len(names)), len(some))]
-        ).reshape(len(some), len(names))
-    return EXCLUSION * lost
+        rows, places = (grid.ravel() for grid in np.indices((len(some), len(names))))
+        parts.append(listed.missed(some, rows, names[places]).reshape(len(some), len(names)))
+    return EXCLUSION * np.concatenate(parts)
 
 
 def ways(queries: pd.DataFrame, names: pd.Index, writer: HintWriter, pairs: pd.DataFrame) -> Iterator[tuple]:

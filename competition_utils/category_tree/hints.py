@@ -58,8 +58,8 @@ class HintWriter:
     """Writes hints by one tree, the names of whose categories are embedded once.
 
     `tenths` are the similarities of query and nearest name that part train's queries into ten; for `ngrams` see
-    `category_tree.nearest`. Without `listed`, as models of earlier releases are, a hint does not say whether the query
-    names the target.
+    `category_tree.nearest`. Without `listed`, as models of earlier releases are, a hint begins with the relations, and
+    says neither the probability nor whether the query names the target.
     """
 
     def __init__(
