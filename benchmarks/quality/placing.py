@@ -4,8 +4,9 @@
     python -m benchmarks.quality.placing taxobench --data-dir DIR
 
 For taxobench (DIR is its folder), whose meta files say which category each query of QC's dev asks for. Hints
-(`category_tree/hints.py`) are written by the names nearest to a query; labels serve no fit here; how much a
-name loses that the lexicon would have read (`EXCLUSION`) was chosen on these queries. Candidates are the names of all categories in the run's tree. Intervals: 95%, bootstrap over the queries.
+(`category_tree/hints.py`) are written by the names nearest to a query. Labels serve no fit here, but how much a name
+loses that the lexicon would have read (`EXCLUSION`) was chosen on these queries. Candidates are the names of all
+categories in the run's tree. Intervals: 95%, bootstrap over the queries.
 """
 
 from __future__ import annotations
